@@ -1,0 +1,183 @@
+//! An input arrives: duplicate, illegal, or queued.
+
+use serde_json::json;
+
+use super::{Action, DeadLetter, Step};
+use crate::channel::Channel;
+use crate::context::Context;
+use crate::error_code::ErrorCode;
+use crate::event::{Event, EventError};
+use crate::execution::{Execution, Life, Queued};
+use crate::identity;
+use crate::inbound::{Inbound, InputRef, Refusal, STARTED};
+use crate::json::Json;
+use crate::message_class::MessageClass;
+use crate::status::{BranchStatus, WorkflowStatus};
+
+enum Verdict {
+    Take,
+    Duplicate,
+    Reject(String),
+    Refuse(Refusal),
+}
+
+pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, actions: &mut Vec<Action>) {
+    let id = identity::input_id(&inbound.event.event_id, inbound.input.redrive);
+    let verdict = match execution.life {
+        Life::Unknown => judge_unknown(execution, &inbound, &id, step),
+        Life::Closed(stub) => {
+            let start = inbound.event.event_type == STARTED;
+            if inbound.offset <= stub.applied_offset || (start && stub.started_by(&id)) {
+                Verdict::Duplicate
+            } else {
+                Verdict::Reject(format!("the execution is closed ({})", stub.status))
+            }
+        }
+        Life::Open => judge_open(execution, &inbound, &id, step),
+    };
+    match verdict {
+        Verdict::Take => take(execution, inbound, &id),
+        Verdict::Duplicate => actions.push(Action::Duplicate),
+        Verdict::Reject(reason) => actions.push(rejection(execution, &inbound.event, &inbound.input, &reason, step)),
+        Verdict::Refuse(refusal) => actions.push(Action::DeadLetter(Box::new(DeadLetter {
+            code: refusal.code,
+            message: refusal.message,
+            input: Some(inbound.input.position.clone()),
+            event_input: Some(inbound.input.position),
+            event: inbound.event,
+            task_id: None,
+            attempts: 0,
+        }))),
+    }
+}
+
+/// A start opens a shell of a context; its `created` effect fills it in when the start is handled.
+fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step: &Step) -> Verdict {
+    let event = &inbound.event;
+    let refuse = |code, message: String| Verdict::Refuse(Refusal::new(code, message));
+    if event.event_type != STARTED {
+        return refuse(
+            ErrorCode::ExecutionUnknown,
+            format!("no execution {:?} is known; start it with {STARTED} first", event.execution_id),
+        );
+    }
+    let Some(workflow_id) = &event.workflow_id else {
+        return refuse(ErrorCode::EventInvalid, format!("{STARTED} needs a workflow_id"));
+    };
+    let Some(workflow) = step.workflows.get(workflow_id) else {
+        let known: Vec<&str> = step.workflows.iter().map(|w| w.id.as_str()).collect();
+        return refuse(
+            ErrorCode::WorkflowUnknown,
+            format!("no router knows workflow {workflow_id:?}; known: {}", known.join(", ")),
+        );
+    };
+    if !matches!(event.payload_value(), serde_json::Value::Object(_) | serde_json::Value::Null) {
+        return refuse(
+            ErrorCode::PayloadInvalid,
+            format!("the payload of {STARTED} becomes the workflow's data: it must be a JSON object or absent"),
+        );
+    }
+    execution.life = Life::Open;
+    execution.records.context = Some(Context {
+        execution_id: execution.id.clone(),
+        workflow_id: workflow_id.clone(),
+        workflow_version: Some(workflow.version.clone()),
+        status: WorkflowStatus::Pending,
+        data: json!({}),
+        correlation_id: event.correlation_id.clone().unwrap_or_else(|| execution.id.clone()),
+        created_at: step.now,
+        updated_at: step.now,
+        completed_at: None,
+        sequence: 0,
+        applied_offset: -1,
+        start_id: id.to_vec(),
+        stalled: false,
+        tasks: Vec::new(),
+        scopes: Vec::new(),
+        waits: Vec::new(),
+        input_ids: Vec::new(),
+        processed: Vec::new(),
+        pending: Vec::new(),
+    });
+    Verdict::Take
+}
+
+fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step: &Step) -> Verdict {
+    let event = &inbound.event;
+    let Some(context) = &execution.records.context else {
+        return Verdict::Duplicate;
+    };
+    if inbound.offset <= context.applied_offset || context.has_input(id) {
+        return Verdict::Duplicate;
+    }
+    if event.event_type == STARTED {
+        if context.start_id == id {
+            return Verdict::Duplicate;
+        }
+        return Verdict::Reject(format!("the execution has started already ({})", context.status));
+    }
+    if let (Some(scope), Some(branch)) = (event.scope.clone(), event.branch.clone())
+        && !branch_is_known(execution, &scope, &branch, step)
+    {
+        return Verdict::Refuse(Refusal::new(
+            ErrorCode::ScopeUnknown,
+            format!("execution {:?} has no branch {branch:?} in a scope {scope:?}", execution.id),
+        ));
+    }
+    Verdict::Take
+}
+
+fn branch_is_known(execution: &mut Execution, scope: &str, branch: &str, step: &Step) -> bool {
+    let first_is_queued =
+        execution.queued_in.get(&(scope.to_owned(), branch.to_owned())).is_some_and(|count| *count > 0);
+    execution.load_scope(scope, step.store).is_some()
+        && (first_is_queued || execution.load_branch(scope, branch, step.store).is_some())
+}
+
+fn take(execution: &mut Execution, inbound: Inbound, id: &[u8; 16]) {
+    if let Some(context) = &mut execution.records.context {
+        context.applied_offset = inbound.offset;
+        context.remember_input(id);
+    }
+    execution.root_changed = true;
+    execution.push(Queued { event: inbound.event, depth: 0, input: Some(inbound.input), opens: None, logged: false });
+}
+
+/// The answer to an input that the execution's state does not allow: no part of its history, once per inbox record.
+pub(super) fn rejection(execution: &Execution, event: &Event, input: &InputRef, reason: &str, step: &Step) -> Action {
+    let status = execution.stub().map(|stub| stub.status).or_else(|| execution.context().map(|c| c.status));
+    let legal: &[&str] = match status {
+        Some(status) if status.is_closed() => &[],
+        _ => &["any event but workflow.started"],
+    };
+    let payload = json!({
+        "event_id": event.event_id, "event_type": event.event_type, "reason": reason,
+        "status": status, "legal": legal,
+    });
+    let mut rejected = Event {
+        event_id: identity::rejection_id_at(&input.position),
+        execution_id: execution.id.clone(),
+        channel: Channel::SystemEvents.as_str().to_owned(),
+        message_class: MessageClass::State.as_str().to_owned(),
+        occurred_at: event.occurred_at,
+        recorded_at: Some(step.now),
+        payload: Some(Json::from(&payload)),
+        status: status.map(|s| s.as_str().to_owned()),
+        error: Some(EventError {
+            message: reason.to_owned(),
+            code: Some(ErrorCode::TransitionRejected.as_str().to_owned()),
+            ..EventError::default()
+        }),
+        ..event.follow_up("transition.rejected")
+    };
+    rejected.workflow_id = execution.context().map(|c| c.workflow_id.clone()).or(rejected.workflow_id);
+    Action::Publish(Box::new(rejected), Some(input.position.clone()))
+}
+
+/// Is this branch done, or its scope?
+pub(super) fn is_late(execution: &mut Execution, scope: &str, branch: &str, step: &Step) -> bool {
+    let scope_open =
+        execution.load_scope(scope, step.store).is_some_and(|s| s.status == crate::status::ScopeStatus::Open);
+    let branch_done = execution.load_branch(scope, branch, step.store).is_some_and(|b| b.status != BranchStatus::Open);
+    !scope_open || branch_done
+}

@@ -1,0 +1,215 @@
+//! Branches end, scopes join.
+
+use serde_json::{Map, Value, json};
+
+use super::{Action, Closing, Current, Notice, Step, outcome};
+use crate::channel::Channel;
+use crate::context::Scope;
+use crate::effect::{BranchDone, BranchHandled, Effect, ScopeClosed};
+use crate::execution::{Execution, Queued};
+use crate::identity;
+use crate::json::Json;
+use crate::limits::SCOPE_RESULTS_MAX_BYTES;
+use crate::message_class::MessageClass;
+use crate::status::{BranchStatus, ScopeStatus, WorkflowStatus};
+
+/// A branch is done; its scope may be now.
+pub(super) fn done(
+    execution: &mut Execution,
+    current: &mut Current,
+    scope: &str,
+    branch: &str,
+    status: BranchStatus,
+    result: Option<Json>,
+) {
+    let open = execution
+        .records
+        .branches
+        .get(&(scope.to_owned(), branch.to_owned()))
+        .is_some_and(|b| b.status == BranchStatus::Open);
+    if open {
+        current.add(
+            execution,
+            Effect::BranchDone(BranchDone { scope: scope.to_owned(), branch: branch.to_owned(), status, result }),
+        );
+    }
+}
+
+/// After the tasks of an event: its branch may have ended, and with it the scope, and so on upwards.
+pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
+    propagate_failure(execution, current);
+    if let Some((scope, branch)) = current.branch() {
+        mark_handled(execution, current, &scope, &branch, step);
+        end_by_type(execution, current, &scope, &branch);
+        end_by_quiescence(execution, current, &scope, &branch);
+        join(execution, current, &scope, step, actions);
+    }
+    let opened: Vec<String> = current
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::ScopeOpened(scope) => Some(scope.scope.clone()),
+            _ => None,
+        })
+        .collect();
+    for scope in opened {
+        actions.push(Action::Notice(Notice::ScopeOpened));
+        // A fan-out without a required branch has joined as soon as it is opened.
+        join(execution, current, &scope, step, actions);
+    }
+}
+
+/// A scope's failure that no task handles fails what the scope is part of.
+fn propagate_failure(execution: &mut Execution, current: &mut Current) {
+    let event = &current.event;
+    let is_failure = current.input.is_none()
+        && event.status.as_deref() == Some(ScopeStatus::Failed.as_str())
+        && event.source.as_deref() == Some(ENGINE);
+    if !is_failure || !current.handled_by.is_empty() {
+        return;
+    }
+    let message = format!("scope failed and no task handles {}", event.event_type);
+    match current.branch() {
+        Some((scope, branch)) => {
+            let result = Json::from(&json!({"code": "SCOPE_FAILED", "message": message}));
+            done(execution, current, &scope, &branch, BranchStatus::Failed, Some(result));
+        }
+        None if current.closing.is_none() => {
+            current.closing = Some(Closing {
+                status: WorkflowStatus::Failed,
+                result: None,
+                error: Some(outcome::error_of("SCOPE_FAILED", &message)),
+            });
+        }
+        None => {}
+    }
+}
+
+/// Source of the events that the engine makes.
+pub(super) const ENGINE: &str = "thalweg";
+
+fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str, step: &Step) {
+    execution.load_branch(scope, branch, step.store);
+    let Some(record) = execution.records.branches.get(&(scope.to_owned(), branch.to_owned())) else { return };
+    if record.status != BranchStatus::Open {
+        return;
+    }
+    let handled = !current.handled_by.is_empty();
+    let ends = record.ends_on.as_deref() == Some(current.event.event_type.as_str());
+    if record.handled != handled || current.last_result.is_some() {
+        let result = current.last_result.clone();
+        current.add(
+            execution,
+            Effect::BranchHandled(BranchHandled {
+                scope: scope.to_owned(),
+                branch: branch.to_owned(),
+                handled,
+                result,
+            }),
+        );
+    }
+    if !handled && !ends {
+        let mut remark = current.event.follow_up("event.unhandled");
+        remark.event_id = identity::derived_id(&execution.id, &current.event.event_id, 0, "event.unhandled", 1, 0);
+        remark.channel = Channel::SystemEvents.as_str().to_owned();
+        remark.message_class = MessageClass::State.as_str().to_owned();
+        remark.source = Some(ENGINE.to_owned());
+        remark.occurred_at = step.now;
+        remark.payload =
+            Some(Json::from(&json!({"event_id": current.event.event_id, "event_type": current.event.event_type})));
+        current.remarks.push(remark);
+    }
+}
+
+fn end_by_type(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str) {
+    let ends = execution
+        .records
+        .branches
+        .get(&(scope.to_owned(), branch.to_owned()))
+        .is_some_and(|record| record.ends_on.as_deref() == Some(current.event.event_type.as_str()));
+    if ends {
+        let result = current.event.payload.clone();
+        done(execution, current, scope, branch, BranchStatus::Success, result);
+    }
+}
+
+/// The newest event of the branch was handled, and nothing of the branch is left.
+fn end_by_quiescence(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str) {
+    let key = (scope.to_owned(), branch.to_owned());
+    let (Some(record), Some(context)) = (execution.records.branches.get(&key), execution.context()) else { return };
+    let in_branch =
+        |s: &Option<String>, b: &Option<String>| s.as_deref() == Some(scope) && b.as_deref() == Some(branch);
+    let dry = record.handled
+        && record.open_scopes == 0
+        && record.ends_on.is_none()
+        && execution.queued_in.get(&key).is_none_or(|count| *count == 0)
+        && !current.emitted.iter().any(|queued| in_branch(&queued.event.scope, &queued.event.branch))
+        && !context.waits.iter().any(|wait| in_branch(&wait.scope, &wait.branch));
+    if dry && !current.failed {
+        let result = record.result.clone();
+        done(execution, current, scope, branch, BranchStatus::Success, result);
+    }
+}
+
+/// Policy `all`: when every required branch is done the scope joins, or fails where one of them failed. Once.
+fn join(execution: &mut Execution, current: &mut Current, scope: &str, step: &Step, actions: &mut Vec<Action>) {
+    let Some(record) = execution.load_scope(scope, step.store).cloned() else { return };
+    if record.status != ScopeStatus::Open || record.succeeded + record.failed < record.total {
+        return;
+    }
+    if let (Some(parent), Some(branch)) = (&record.parent_scope, &record.parent_branch) {
+        execution.load_branch(parent, branch, step.store);
+    }
+    let status = if record.failed > 0 { ScopeStatus::Failed } else { ScopeStatus::Joined };
+    let completion = completion(execution, current, &record, status, step);
+    current.add(execution, Effect::ScopeClosed(ScopeClosed { scope: scope.to_owned(), status }));
+    current.emitted.push(completion);
+    actions.push(Action::Notice(Notice::ScopeClosed { policy: record.policy, status }));
+}
+
+/// The event that tells, in the parent scope, what the branches came to.
+fn completion(execution: &Execution, current: &Current, scope: &Scope, status: ScopeStatus, step: &Step) -> Queued {
+    let event_type = if status == ScopeStatus::Failed { &scope.failed_event } else { &scope.completed_event };
+    let mut event = current.event.follow_up(event_type);
+    event.event_id = identity::derived_id(&execution.id, &scope.scope, 0, "scope.closed", 1, 0);
+    event.channel = Channel::ActionResults.as_str().to_owned();
+    event.message_class = MessageClass::Result.as_str().to_owned();
+    event.source = Some(ENGINE.to_owned());
+    event.status = Some(status.as_str().to_owned());
+    event.occurred_at = step.now;
+    event.correlation_id.clone_from(&scope.correlation_id);
+    event.scope.clone_from(&scope.parent_scope);
+    event.branch.clone_from(&scope.parent_branch);
+    let mut payload = json!({
+        "scope": scope.scope, "name": scope.name, "policy": scope.policy, "status": status,
+        "counts": {"succeeded": scope.succeeded, "failed": scope.failed, "not_required": scope.not_required.len()},
+    });
+    match results(execution, scope, step) {
+        Some(results) => payload["results"] = Value::Object(results),
+        None => payload["results_in"] = json!({"topic": "contexts", "scope": scope.scope}),
+    }
+    event.payload = Some(Json::from(&payload));
+    Queued { event, depth: current.depth + 1, input: None, opens: None, logged: false }
+}
+
+/// Each branch's status and result by its name, or none where they are too many bytes.
+fn results(execution: &Execution, scope: &Scope, step: &Step) -> Option<Map<String, Value>> {
+    let mut results = Map::new();
+    let mut bytes = 0;
+    for branch in execution.all_branches(&scope.scope, step.store) {
+        let result = branch.result.as_ref().map(Json::value).unwrap_or_default();
+        bytes += branch.branch.len() + branch.result.as_ref().map_or(0, |json| json.as_str().len()) + 32;
+        if bytes > SCOPE_RESULTS_MAX_BYTES {
+            return None;
+        }
+        results.insert(branch.branch, json!({"status": branch.status, "result": result}));
+    }
+    for name in &scope.not_required {
+        bytes += name.len() + 32;
+        if bytes > SCOPE_RESULTS_MAX_BYTES {
+            return None;
+        }
+        results.insert(name.clone(), json!({"status": "NOT_REQUIRED"}));
+    }
+    Some(results)
+}

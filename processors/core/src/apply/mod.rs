@@ -1,0 +1,180 @@
+//! The step: an input in, actions out. Pure; one file for each kind of input or consequence.
+
+mod admit;
+mod branch;
+mod close;
+mod cut;
+mod handle;
+mod outcome;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::effect::Effect;
+use crate::error_code::ErrorCode;
+use crate::event::{Event, Micros};
+use crate::execution::{Execution, Queued, RecordStore};
+use crate::inbound::{Inbound, InputRef};
+use crate::limits::Limits;
+use crate::status::{ScopeStatus, WorkflowStatus};
+use crate::task::{Task, TaskCall, TaskRun};
+use crate::workflow::Workflows;
+
+/// What the step may look at beside the execution.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// The time that is recorded, in microseconds since the epoch.
+    pub now: Micros,
+    /// The workflows that this router knows.
+    pub workflows: &'a Workflows,
+    /// The limits in force.
+    pub limits: &'a Limits,
+    /// Where scopes and branches are found.
+    pub store: &'a dyn RecordStore,
+}
+
+/// What the step is given.
+#[derive(Debug)]
+pub enum Input {
+    /// A record of the inbox, checked; it is queued behind what the execution has yet to handle.
+    Event(Box<Inbound>),
+    /// Handle the next queued event.
+    Next,
+    /// What became of the task that was to be run.
+    TaskRan(TaskRun),
+    /// The rest of the queue waits for the next transaction.
+    Cut,
+}
+
+/// What the step asks for.
+#[derive(Debug)]
+pub enum Action {
+    /// Write this event to its channel; `input` is the position of the inbox record that it is, where it is one.
+    Publish(Box<Event>, Option<String>),
+    /// Run this task and hand back what became of it.
+    RunTask(TaskCall),
+    /// Write this to the dead letters.
+    DeadLetter(Box<DeadLetter>),
+    /// The input was handled before: drop it.
+    Duplicate,
+    /// Something worth counting.
+    Notice(Notice),
+}
+
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetter {
+    /// Why.
+    pub code: ErrorCode,
+    /// A sentence for people.
+    pub message: String,
+    /// The inbox record, where it is that which is refused; none: a task gave up on `event`.
+    pub input: Option<String>,
+    /// The event.
+    pub event: Event,
+    /// The inbox record that `event` came with, where it came with one.
+    pub event_input: Option<String>,
+    /// The task that gave up.
+    pub task_id: Option<String>,
+    /// How often it was tried.
+    pub attempts: i32,
+}
+
+/// An occurrence for the metrics.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Notice {
+    Started { workflow_id: String },
+    Closed { workflow_id: String, status: WorkflowStatus, micros: Micros },
+    ScopeOpened,
+    ScopeClosed { policy: String, status: ScopeStatus },
+    Stalled { workflow_id: String },
+}
+
+/// How an execution is about to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing {
+    pub status: WorkflowStatus,
+    pub result: Option<crate::json::Json>,
+    pub error: Option<crate::event::EventError>,
+}
+
+/// The event that is being handled.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub event: Arc<Event>,
+    pub depth: i32,
+    pub input: Option<InputRef>,
+    /// Tasks yet to run, in order.
+    pub tasks: std::collections::VecDeque<TaskRef>,
+    pub running: Option<TaskRef>,
+    pub effects: Vec<Effect>,
+    pub effects_bytes: usize,
+    pub emitted: Vec<Queued>,
+    /// The engine's own events about it: published after it, routed to nobody.
+    pub remarks: Vec<Event>,
+    pub closing: Option<Closing>,
+    pub handled_by: Vec<String>,
+    pub failed: bool,
+    pub duration_ms: f64,
+    pub last_result: Option<crate::json::Json>,
+}
+
+/// A task that is to handle the current event.
+#[derive(Clone)]
+pub(crate) struct TaskRef(pub Arc<dyn Task>);
+
+impl std::fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.task_id())
+    }
+}
+
+/// Turns an input into actions and changes `execution` accordingly.
+///
+/// After [`Action::RunTask`] the next input must be [`Input::TaskRan`]; while [`Execution::has_queued`],
+/// [`Input::Next`] goes on or [`Input::Cut`] leaves the rest as `pending`.
+pub fn apply(execution: &mut Execution, input: Input, step: &Step) -> Vec<Action> {
+    let mut actions = Vec::new();
+    match input {
+        Input::Event(inbound) => admit::admit(execution, *inbound, step, &mut actions),
+        Input::Next => handle::begin(execution, step, &mut actions),
+        Input::TaskRan(run) => outcome::fold(execution, run, step, &mut actions),
+        Input::Cut => cut::cut(execution, step, &mut actions),
+    }
+    actions
+}
+
+/// Runs a step to its end: the input, then what it queued, until the queue is empty or `cut` says to stop.
+///
+/// `run` runs one task; `cut` is asked between events. The limit of events per step holds besides.
+pub fn drive(
+    execution: &mut Execution,
+    first: Option<Inbound>,
+    step: &Step,
+    run: &mut dyn FnMut(TaskCall) -> TaskRun,
+    cut: &mut dyn FnMut() -> bool,
+) -> Vec<Action> {
+    let waited = execution.has_queued();
+    let joins_pending = waited && first.is_some();
+    execution.handled_in_step = 0;
+    let mut actions = match first {
+        Some(inbound) => apply(execution, Input::Event(Box::new(inbound)), step),
+        None => Vec::new(),
+    };
+    while !joins_pending && execution.has_queued() {
+        if execution.handled_in_step >= step.limits.step_max_events || cut() {
+            break;
+        }
+        let mut made = apply(execution, Input::Next, step);
+        while let Some(Action::RunTask(_)) = made.last() {
+            let Some(Action::RunTask(call)) = made.pop() else { break };
+            actions.append(&mut made);
+            made = apply(execution, Input::TaskRan(run(call)), step);
+        }
+        actions.append(&mut made);
+    }
+    actions.append(&mut apply(execution, Input::Cut, step));
+    actions
+}

@@ -1,0 +1,479 @@
+//! What a task decided is folded in; after the last task the event is finished and published.
+
+use serde_json::Value;
+
+use super::{Action, Closing, Current, DeadLetter, Step, branch, close, handle};
+use crate::channel::Channel;
+use crate::context::{BranchOpening, Context, ProcessedEvent, Scope, Wait};
+use crate::effect::{Effect, StatusChanged, tried};
+use crate::error_code::ErrorCode;
+use crate::event::{Event, EventError, Micros};
+use crate::execution::{Execution, Queued};
+use crate::identity;
+use crate::inbound::is_reserved;
+use crate::json::{Json, check_depth};
+use crate::limits::{ERROR_MESSAGE_MAX_BYTES, NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, WAITS_MAX};
+use crate::merge_patch;
+use crate::message_class::MessageClass;
+use crate::outcome::{FanOut, NewEvent, Outcome};
+use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+use crate::task::{TaskFailure, TaskRun};
+
+pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions: &mut Vec<Action>) {
+    let Some(mut current) = execution.current.take() else { return };
+    let Some(task) = current.running.take() else {
+        execution.current = Some(current);
+        return;
+    };
+    let task_id = task.0.task_id();
+    current.duration_ms += run.duration_ms;
+    current.handled_by.push(task_id.to_owned());
+    let decided = match run.result {
+        Ok((outcome, after)) => decide(execution, &current, task_id, outcome, &after, step),
+        Err(failure) => Err(failure),
+    };
+    match decided {
+        Ok(decision) => decision.take_effect(execution, &mut current),
+        Err(failure) => fail(execution, &mut current, task_id, failure, step, actions),
+    }
+    execution.current = Some(current);
+    handle::next_task(execution, step, actions);
+}
+
+/// An outcome that was checked whole, so that it takes effect whole or not at all.
+struct Decision {
+    effects: Vec<Effect>,
+    effects_bytes: usize,
+    emitted: Vec<Queued>,
+    closing: Option<Closing>,
+    result: Option<Json>,
+    branch_end: Option<(BranchStatus, Option<Json>)>,
+}
+
+impl Decision {
+    fn take_effect(self, execution: &mut Execution, current: &mut Current) {
+        current.effects_bytes += self.effects_bytes;
+        for effect in self.effects {
+            current.add(execution, effect);
+        }
+        current.emitted.extend(self.emitted);
+        if self.result.is_some() {
+            current.last_result = self.result;
+        }
+        if current.closing.is_none() {
+            current.closing = self.closing;
+        }
+        if let (Some((status, result)), Some((scope, branch))) = (self.branch_end, current.branch()) {
+            branch::done(execution, current, &scope, &branch, status, result);
+        }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> TaskFailure {
+    TaskFailure { code: ErrorCode::TaskFailed, task_code: None, message: message.into() }
+}
+
+fn decide(
+    execution: &Execution,
+    current: &Current,
+    task_id: &str,
+    outcome: Outcome,
+    after: &Value,
+    step: &Step,
+) -> Result<Decision, TaskFailure> {
+    let Some(context) = execution.context() else { return Err(invalid("the execution has no context")) };
+    let mut makes = Makes { current, task_id, step, ordinal: 0 };
+    let mut effects = vec![Effect::Task(tried(context, task_id, TaskStatus::Success))];
+    if let Some(patch) = patch_of(&context.data, after, step)? {
+        check_context_size(context, &patch, step)?;
+        effects.push(Effect::Patch(patch));
+    }
+    let mut emitted = Vec::new();
+    for event in &outcome.emit {
+        emitted.push(makes.event(event, current.branch())?);
+    }
+    for wait in &outcome.wait_for {
+        effects.push(Effect::WaitAdded(Wait {
+            wait_id: makes.id(),
+            event_type: name("wait_for.event_type", &wait.event_type)?,
+            correlation_key: wait.correlation_key.clone(),
+            correlation_id: current.event.correlation_id.clone().unwrap_or_else(|| context.correlation_id.clone()),
+            task_id: task_id.to_owned(),
+            scope: current.event.scope.clone(),
+            branch: current.event.branch.clone(),
+        }));
+    }
+    if let Some(fan_out) = &outcome.fan_out {
+        let (scope, first_events) = makes.scope(fan_out)?;
+        effects.push(Effect::ScopeOpened(Box::new(scope)));
+        emitted.extend(first_events);
+    }
+    let added = |kind: fn(&Effect) -> bool| effects.iter().filter(|effect| kind(effect)).count();
+    if context.waits.len() + added(|e| matches!(e, Effect::WaitAdded(_))) > WAITS_MAX {
+        return Err(invalid(format!("more than {WAITS_MAX} waits would be open")));
+    }
+    if context.scopes.len() + added(|e| matches!(e, Effect::ScopeOpened(_))) > SCOPES_MAX {
+        return Err(invalid(format!("more than {SCOPES_MAX} scopes would be open")));
+    }
+    if emitted.len() > PENDING_MAX {
+        return Err(too_large(format!("{} events emitted at once, at most {PENDING_MAX} are allowed", emitted.len())));
+    }
+    let result = outcome.result.as_ref().map(|value| small("result", value, step)).transpose()?;
+    let branch_end = branch_end(&outcome, current, step)?;
+    let closing = closing(&outcome, current, step)?;
+    let effects_bytes: usize = effects.iter().map(|effect| effect.record().json.as_str().len() + 32).sum();
+    if current.effects_bytes + effects_bytes > step.limits.effects_max_bytes {
+        return Err(too_large(format!(
+            "the effects of this event would have over {} bytes (effects.max.bytes)",
+            step.limits.effects_max_bytes
+        )));
+    }
+    Ok(Decision { effects, effects_bytes, emitted, closing, result, branch_end })
+}
+
+fn too_large(message: String) -> TaskFailure {
+    TaskFailure { code: ErrorCode::ResultTooLarge, task_code: None, message }
+}
+
+fn patch_of(before: &Value, after: &Value, step: &Step) -> Result<Option<serde_json::Map<String, Value>>, TaskFailure> {
+    let (Value::Object(before_map), Value::Object(after_map)) = (before, after) else {
+        return Err(invalid("data must stay a JSON object"));
+    };
+    let Some(patch) = merge_patch::diff(before_map, after_map) else { return Ok(None) };
+    let patch = Value::Object(patch);
+    check_depth(&patch).map_err(invalid)?;
+    // A patch can add no more than its own length: the exact length is only counted where that could matter.
+    if patch.to_string().len() > step.limits.effects_max_bytes {
+        return Err(too_large(format!(
+            "the change of data has over {} bytes (effects.max.bytes)",
+            step.limits.effects_max_bytes
+        )));
+    }
+    match patch {
+        Value::Object(map) => Ok(Some(map)),
+        _ => Ok(None),
+    }
+}
+
+/// A context over its cap could not be written: what would make it so does not take effect, and its execution ends.
+fn check_context_size(
+    context: &Context,
+    patch: &serde_json::Map<String, Value>,
+    step: &Step,
+) -> Result<(), TaskFailure> {
+    let cap = step.limits.context_max_bytes;
+    let patch = Value::Object(patch.clone());
+    if context.data.to_string().len() + patch.to_string().len() <= cap {
+        return Ok(());
+    }
+    let mut data = context.data.clone();
+    merge_patch::merge(&mut data, &patch);
+    if data.to_string().len() <= cap {
+        return Ok(());
+    }
+    Err(TaskFailure {
+        code: ErrorCode::LimitExceeded,
+        task_code: None,
+        message: format!("the context would have over {cap} bytes (context.max.bytes)"),
+    })
+}
+
+fn small(what: &str, value: &Value, step: &Step) -> Result<Json, TaskFailure> {
+    check_depth(value).map_err(|why| invalid(format!("{what}: {why}")))?;
+    let json = Json::from(value);
+    if json.as_str().len() > step.limits.payload_max_bytes {
+        return Err(too_large(format!(
+            "{what} has {} bytes, payload.max.bytes is {}",
+            json.as_str().len(),
+            step.limits.payload_max_bytes
+        )));
+    }
+    Ok(json)
+}
+
+fn name(what: &str, text: &str) -> Result<String, TaskFailure> {
+    if text.is_empty() || text.len() > NAME_MAX_BYTES || text.chars().any(char::is_control) {
+        return Err(invalid(format!("{what} must have 1 to {NAME_MAX_BYTES} bytes and no control characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn branch_end(
+    outcome: &Outcome,
+    current: &Current,
+    step: &Step,
+) -> Result<Option<(BranchStatus, Option<Json>)>, TaskFailure> {
+    let in_branch = current.event.branch.is_some();
+    if let Some(value) = &outcome.complete_branch {
+        if !in_branch {
+            return Err(invalid("complete_branch outside of any branch"));
+        }
+        return Ok(Some((BranchStatus::Success, Some(small("complete_branch", value, step)?))));
+    }
+    Ok(match &outcome.fail {
+        Some(failure) if in_branch => {
+            let result = serde_json::json!({"code": cut(&failure.code), "message": cut(&failure.message)});
+            Some((BranchStatus::Failed, Some(Json::from(&result))))
+        }
+        _ => None,
+    })
+}
+
+fn closing(outcome: &Outcome, current: &Current, step: &Step) -> Result<Option<Closing>, TaskFailure> {
+    if let Some(result) = &outcome.complete {
+        let result = Some(small("complete", result, step)?);
+        return Ok(Some(Closing { status: WorkflowStatus::Success, result, error: None }));
+    }
+    Ok(match &outcome.fail {
+        Some(failure) if current.event.branch.is_none() => Some(Closing {
+            status: WorkflowStatus::Failed,
+            result: None,
+            error: Some(error_of(&failure.code, &failure.message)),
+        }),
+        _ => None,
+    })
+}
+
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(ERROR_MESSAGE_MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+pub(super) fn error_of(code: &str, message: &str) -> EventError {
+    EventError {
+        message: cut(message),
+        code: Some(cut(code)),
+        retryable: Some(false),
+        is_final: Some(true),
+        ..EventError::default()
+    }
+}
+
+/// Makes what one outcome asks for; ids count up in the order of making.
+struct Makes<'a> {
+    current: &'a Current,
+    task_id: &'a str,
+    step: &'a Step<'a>,
+    ordinal: usize,
+}
+
+impl Makes<'_> {
+    fn id(&mut self) -> String {
+        let redrive = self.current.input.as_ref().map_or(0, |input| input.redrive);
+        let id = identity::derived_id(
+            &self.current.event.execution_id,
+            &self.current.event.event_id,
+            redrive,
+            self.task_id,
+            1,
+            self.ordinal,
+        );
+        self.ordinal += 1;
+        id
+    }
+
+    fn event(&mut self, new: &NewEvent, branch: Option<(String, String)>) -> Result<Queued, TaskFailure> {
+        if is_reserved(&new.event_type) {
+            return Err(invalid(format!("event type {:?} is the engine's own and can't be emitted", new.event_type)));
+        }
+        let mut event = self.current.event.follow_up(&name("event_type", &new.event_type)?);
+        let class = new.message_class.unwrap_or(MessageClass::Fact);
+        event.event_id = self.id();
+        event.occurred_at = self.step.now;
+        event.source = Some(self.task_id.to_owned());
+        event.message_class = class.as_str().to_owned();
+        event.channel = new.channel.unwrap_or(Channel::default_for(class)).as_str().to_owned();
+        event.payload = match &new.payload {
+            Value::Null => None,
+            payload => Some(small("payload", payload, self.step)?),
+        };
+        (event.scope, event.branch) = branch.unzip();
+        Ok(Queued { event, depth: self.current.depth + 1, input: None, opens: None, logged: false })
+    }
+
+    fn scope(&mut self, fan_out: &FanOut) -> Result<(Scope, Vec<Queued>), TaskFailure> {
+        let id = self.id();
+        let mut names = std::collections::BTreeSet::new();
+        let mut not_required = Vec::new();
+        let mut first_events = Vec::new();
+        for (ordinal, branch) in fan_out.branches.iter().enumerate() {
+            let branch_name = name("branch name", &branch.name)?;
+            if !names.insert(branch_name.clone()) {
+                return Err(invalid(format!("two branches are named {branch_name:?}")));
+            }
+            let Some(event) = &branch.event else {
+                not_required.push(branch_name);
+                continue;
+            };
+            let mut first = self.event(event, Some((id.clone(), branch_name)))?;
+            first.opens = Some(BranchOpening { ordinal: ordinal as i32, ends_on: branch.ends_on.clone() });
+            first_events.push(first);
+        }
+        let scope = Scope {
+            execution_id: self.current.event.execution_id.clone(),
+            scope: id,
+            name: name("fan_out.name", &fan_out.name)?,
+            parent_scope: self.current.event.scope.clone(),
+            parent_branch: self.current.event.branch.clone(),
+            policy: "all".to_owned(),
+            status: ScopeStatus::Open,
+            total: first_events.len() as i32,
+            succeeded: 0,
+            failed: 0,
+            not_required,
+            completed_event: name("completed_event", &fan_out.completed_event)?,
+            failed_event: name("failed_event", &fan_out.failed_event)?,
+            correlation_id: self.current.event.correlation_id.clone(),
+            opened_by: self.current.event.event_id.clone(),
+        };
+        Ok((scope, first_events))
+    }
+}
+
+/// A task gave up: nothing it did stands; until retries exist its execution fails, with a dead letter.
+fn fail(
+    execution: &mut Execution,
+    current: &mut Current,
+    task_id: &str,
+    failure: TaskFailure,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
+    let Some(context) = execution.context() else { return };
+    let status =
+        if failure.code == ErrorCode::TaskTimedOut { TaskStatus::TimedOut } else { TaskStatus::PermanentlyFailed };
+    let attempted = tried(context, task_id, status);
+    let error = EventError {
+        exception_type: failure.task_code.as_deref().map(cut),
+        ..error_of(failure.code.as_str(), &failure.message)
+    };
+    current.failed = true;
+    current.add(execution, Effect::Task(attempted));
+    let mut failed = current.event.follow_up("task.failed");
+    failed.event_id =
+        identity::derived_id(&execution.id, &current.event.event_id, 0, "task.failed", 1, current.remarks.len());
+    failed.channel = Channel::TaskEvents.as_str().to_owned();
+    failed.message_class = MessageClass::State.as_str().to_owned();
+    failed.occurred_at = step.now;
+    failed.status = Some(status.as_str().to_owned());
+    failed.error = Some(error.clone());
+    failed
+        .entities
+        .insert("task".to_owned(), crate::event::Entity { id: Some(task_id.to_owned()), ..Default::default() });
+    current.remarks.push(failed);
+    actions.push(Action::DeadLetter(Box::new(DeadLetter {
+        code: failure.code,
+        message: format!("task {task_id}: {}", cut(&failure.message)),
+        input: None,
+        event_input: current.input.as_ref().map(|input| input.position.clone()),
+        event: current.event.as_ref().clone(),
+        task_id: Some(task_id.to_owned()),
+        attempts: 1,
+    })));
+    if current.closing.is_none() {
+        let status = if failure.code == ErrorCode::LimitExceeded {
+            WorkflowStatus::LimitExceeded
+        } else {
+            WorkflowStatus::Failed
+        };
+        current.closing = Some(Closing { status, result: None, error: Some(error) });
+    }
+}
+
+/// After the last task: branches and scopes move on, the status follows, the event is published.
+pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Step, actions: &mut Vec<Action>) {
+    branch::settle(execution, &mut current, step, actions);
+    remember(execution, &current, step.now);
+    if let Some(closing) = current.closing.take() {
+        close::close(execution, current, closing, step, actions);
+        return;
+    }
+    for queued in std::mem::take(&mut current.emitted) {
+        execution.push(queued);
+    }
+    let stalls = settle_status(execution, &mut current);
+    let event = current.event.clone();
+    let remarks = std::mem::take(&mut current.remarks);
+    publish(execution, current, actions);
+    for remark in remarks {
+        publish_remark(execution, remark, step, Vec::new(), actions);
+    }
+    if stalls {
+        close::stalled(execution, &event, step, actions);
+    }
+}
+
+fn remember(execution: &mut Execution, current: &Current, now: Micros) {
+    let Some(context) = &mut execution.records.context else { return };
+    if context.processed.len() >= PROCESSED_MAX {
+        context.processed.remove(0);
+    }
+    context.processed.push(ProcessedEvent {
+        event_id: current.event.event_id.clone(),
+        event_type: current.event.event_type.clone(),
+        processed_at: now,
+        processed_by: current.handled_by.join(","),
+        result: if current.failed { "FAILED" } else { "SUCCESS" }.to_owned(),
+        scope: current.event.scope.clone(),
+        branch: current.event.branch.clone(),
+    });
+}
+
+/// WAITING while a wait is open, else RUNNING. Returns whether the execution has stalled.
+fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
+    let Some(context) = &execution.records.context else { return false };
+    let status = if context.waits.is_empty() { WorkflowStatus::Running } else { WorkflowStatus::Waiting };
+    let stalls = !context.stalled && context.waits.is_empty() && execution.queue.is_empty();
+    if context.status != status {
+        current.add(execution, Effect::Status(StatusChanged { status }));
+    }
+    stalls
+}
+
+/// Hands the finished event on. It is held until it is known whether what follows it is handled in this step.
+pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut Vec<Action>) {
+    let handled = !current.handled_by.is_empty();
+    let mut event = std::sync::Arc::unwrap_or_clone(current.event);
+    event.effects = current.effects.iter().map(Effect::record).collect();
+    if handled {
+        event.duration_ms = Some(current.duration_ms);
+    }
+    hold(execution, event, current.input, actions);
+}
+
+/// Publishes an event of the engine about the one before it: numbered, with `effects`, routed to nobody.
+pub(super) fn publish_remark(
+    execution: &mut Execution,
+    mut event: Event,
+    step: &Step,
+    effects: Vec<Effect>,
+    actions: &mut Vec<Action>,
+) {
+    if let Some(context) = &mut execution.records.context {
+        context.sequence += 1;
+        context.updated_at = step.now;
+        event.sequence = context.sequence;
+    }
+    event.recorded_at = Some(step.now);
+    for effect in &effects {
+        execution.records.fold(effect, &event);
+    }
+    event.effects = effects.iter().map(Effect::record).collect();
+    execution.root_changed = true;
+    hold(execution, event, None, actions);
+}
+
+fn hold(execution: &mut Execution, event: Event, input: Option<crate::inbound::InputRef>, actions: &mut Vec<Action>) {
+    release(execution, actions);
+    execution.held = Some((event, input));
+}
+
+/// Publishes the event that is held.
+pub(super) fn release(execution: &mut Execution, actions: &mut Vec<Action>) {
+    if let Some((event, input)) = execution.held.take() {
+        actions.push(Action::Publish(Box::new(event), input.map(|input| input.position)));
+    }
+}

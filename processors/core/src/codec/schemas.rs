@@ -1,0 +1,242 @@
+//! The schemas that are compiled in, those that were learned from the registry, and reading and writing with them.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, RwLock};
+
+use apache_avro::Schema;
+use apache_avro::rabin::Rabin;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::writer::datum::GenericDatumWriter;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::SINGLE_OBJECT;
+use crate::context::{Branch, Context, ContextKey, Scope};
+use crate::error_code::ErrorCode;
+use crate::event::Event;
+use crate::limits::AVRO_ALLOCATION_MAX_BYTES;
+
+/// CRC-64-AVRO fingerprint of a schema, as single-object encoding carries it.
+pub type Fingerprint = [u8; 8];
+
+/// Schemas that may be learned from a registry in one process; each stays in memory for its life.
+const LEARNED_MAX: usize = 1024;
+/// Length of `C3 01` and the fingerprint.
+const HEADER_BYTES: usize = 10;
+
+/// Why bytes could not be read or a record not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The framing or the datum is broken.
+    #[error("can't be decoded: {0}")]
+    Malformed(String),
+    /// Nobody registered the writer's schema.
+    #[error("the writer's schema, fingerprint {0}, is in no registry; register it before writing with it")]
+    SchemaUnknown(String),
+    /// A record does not fit its schema.
+    #[error("can't be encoded: {0}")]
+    Encode(String),
+}
+
+impl CodecError {
+    /// Its code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            CodecError::SchemaUnknown(_) => ErrorCode::SchemaUnknown,
+            CodecError::Malformed(_) | CodecError::Encode(_) => ErrorCode::DecodeFailed,
+        }
+    }
+}
+
+/// A schema of schemas/, with its text as registered.
+struct Known {
+    text: &'static str,
+    schema: Schema,
+    fingerprint: Fingerprint,
+}
+
+fn known(text: &'static str) -> Known {
+    #[allow(clippy::expect_used, reason = "the text is compiled in and every test reads it")]
+    let schema = Schema::parse_str(text).expect("a schema of schemas/ parses");
+    let fingerprint = fingerprint_of(&schema);
+    Known { text, schema, fingerprint }
+}
+
+static EVENT: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/event.avsc")));
+static CONTEXT: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/context.avsc")));
+static SCOPE: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/scope.avsc")));
+static BRANCH: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/branch.avsc")));
+static CONTEXT_KEY: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/context_key.avsc")));
+
+/// The fingerprint of a schema.
+pub fn fingerprint_of(schema: &Schema) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    let digest = schema.fingerprint::<Rabin>().bytes;
+    for (to, from) in fingerprint.iter_mut().zip(digest) {
+        *to = from;
+    }
+    fingerprint
+}
+
+/// Writes records with one schema.
+struct Writer {
+    header: [u8; HEADER_BYTES],
+    datum: GenericDatumWriter<'static>,
+}
+
+impl Writer {
+    fn new(known: &'static Known) -> Result<Writer, CodecError> {
+        let mut header = [0; HEADER_BYTES];
+        header[..2].copy_from_slice(&SINGLE_OBJECT);
+        header[2..].copy_from_slice(&known.fingerprint);
+        let datum = GenericDatumWriter::builder(&known.schema)
+            .human_readable(false)
+            .build()
+            .map_err(|e| CodecError::Encode(e.to_string()))?;
+        Ok(Writer { header, datum })
+    }
+
+    fn write(&self, record: &impl Serialize) -> Result<Vec<u8>, CodecError> {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(&self.header);
+        self.datum.write_ser(&mut bytes, record).map_err(|e| CodecError::Encode(e.to_string()))?;
+        Ok(bytes)
+    }
+}
+
+/// Reads datums of one writer's schema.
+struct Reader {
+    name: String,
+    datum: GenericDatumReader<'static>,
+}
+
+/// All schemas that this process can read and write. One a process is enough; it is shared by its lanes.
+pub struct Schemas {
+    event: Writer,
+    context: Writer,
+    scope: Writer,
+    branch: Writer,
+    context_key: Writer,
+    readers: RwLock<HashMap<Fingerprint, std::sync::Arc<Reader>>>,
+}
+
+impl std::fmt::Debug for Schemas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Schemas").finish_non_exhaustive()
+    }
+}
+
+impl Schemas {
+    /// The schemas that are compiled in.
+    ///
+    /// # Errors
+    /// Where one of them can't be resolved, which a test rules out.
+    pub fn new() -> Result<Schemas, CodecError> {
+        // Set once for the process, before anything is decoded: the library's own cap is 512 MiB.
+        apache_avro::util::max_allocation_bytes(AVRO_ALLOCATION_MAX_BYTES);
+        let schemas = Schemas {
+            event: Writer::new(&EVENT)?,
+            context: Writer::new(&CONTEXT)?,
+            scope: Writer::new(&SCOPE)?,
+            branch: Writer::new(&BRANCH)?,
+            context_key: Writer::new(&CONTEXT_KEY)?,
+            readers: RwLock::default(),
+        };
+        for known in Schemas::compiled_in() {
+            schemas.add_reader(&known.schema, known.fingerprint)?;
+        }
+        Ok(schemas)
+    }
+
+    fn compiled_in() -> [&'static Known; 5] {
+        [&EVENT, &CONTEXT, &SCOPE, &BRANCH, &CONTEXT_KEY]
+    }
+
+    /// What a router registers before it first writes: fingerprint and text of each schema that it writes with.
+    pub fn to_register() -> Vec<(Fingerprint, &'static str)> {
+        Schemas::compiled_in().into_iter().map(|known| (known.fingerprint, known.text)).collect()
+    }
+
+    /// Takes in a schema from the registry.
+    ///
+    /// # Errors
+    /// Where the text is no schema, does not have this fingerprint, or too many were learned.
+    pub fn learn(&self, fingerprint: Fingerprint, text: &str) -> Result<(), CodecError> {
+        if self.knows(&fingerprint) {
+            return Ok(());
+        }
+        let schema = Schema::parse_str(text).map_err(|e| CodecError::Malformed(e.to_string()))?;
+        if fingerprint_of(&schema) != fingerprint {
+            return Err(CodecError::Malformed("the registered schema has another fingerprint than its key".to_owned()));
+        }
+        let learned = self.readers.read().map_or(0, |readers| readers.len());
+        if learned >= LEARNED_MAX {
+            return Err(CodecError::Malformed(format!("more than {LEARNED_MAX} schemas")));
+        }
+        // A reader borrows its schema for its life, and both live as long as the process: at most LEARNED_MAX of them.
+        self.add_reader(Box::leak(Box::new(schema)), fingerprint)
+    }
+
+    /// Can it read what was written with this schema?
+    pub fn knows(&self, fingerprint: &Fingerprint) -> bool {
+        self.readers.read().is_ok_and(|readers| readers.contains_key(fingerprint))
+    }
+
+    fn add_reader(&self, schema: &'static Schema, fingerprint: Fingerprint) -> Result<(), CodecError> {
+        let malformed = |e: apache_avro::Error| CodecError::Malformed(e.to_string());
+        let datum = GenericDatumReader::builder(schema).human_readable(false).build().map_err(malformed)?;
+        let name = schema.name().map(|name| name.to_string()).unwrap_or_default();
+        if let Ok(mut readers) = self.readers.write() {
+            readers.insert(fingerprint, std::sync::Arc::new(Reader { name, datum }));
+        }
+        Ok(())
+    }
+
+    fn read<T: DeserializeOwned>(&self, bytes: &[u8], name: &str) -> Result<T, CodecError> {
+        let malformed = |what: String| CodecError::Malformed(what);
+        let (Some(header), Some(datum)) = (bytes.get(..HEADER_BYTES), bytes.get(HEADER_BYTES..)) else {
+            return Err(malformed("shorter than the header of single-object encoding".to_owned()));
+        };
+        if header[..2] != SINGLE_OBJECT {
+            return Err(malformed("it does not begin with C3 01".to_owned()));
+        }
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.copy_from_slice(&header[2..]);
+        let reader = self.readers.read().ok().and_then(|readers| readers.get(&fingerprint).cloned());
+        let Some(reader) = reader else {
+            return Err(CodecError::SchemaUnknown(crate::effect::to_hex(&fingerprint)));
+        };
+        if reader.name != name {
+            return Err(malformed(format!("it is a {}, not a {name}", reader.name)));
+        }
+        let mut rest = datum;
+        let record = reader.datum.read_deser(&mut rest).map_err(|e| malformed(e.to_string()))?;
+        if !rest.is_empty() {
+            return Err(malformed(format!("{} bytes are left over after the datum", rest.len())));
+        }
+        Ok(record)
+    }
+}
+
+/// A read and a write function for one record type.
+macro_rules! record {
+    ($read:ident, $write:ident, $field:ident, $type:ty, $name:literal) => {
+        impl Schemas {
+            #[doc = concat!("Reads a `", $name, "` in single-object encoding.\n\n# Errors\nWhere the bytes are none, or their schema is unknown.")]
+            pub fn $read(&self, bytes: &[u8]) -> Result<$type, CodecError> {
+                self.read(bytes, $name)
+            }
+
+            #[doc = concat!("Writes a `", $name, "` in single-object encoding.\n\n# Errors\nWhere the record does not fit the schema.")]
+            pub fn $write(&self, record: &$type) -> Result<Vec<u8>, CodecError> {
+                self.$field.write(record)
+            }
+        }
+    };
+}
+
+record!(read_event, write_event, event, Event, "thalweg.Event");
+record!(read_context, write_context, context, Context, "thalweg.Context");
+record!(read_scope, write_scope, scope, Scope, "thalweg.Scope");
+record!(read_branch, write_branch, branch, Branch, "thalweg.Branch");
+record!(read_context_key, write_context_key, context_key, ContextKey, "thalweg.ContextKey");

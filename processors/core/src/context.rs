@@ -1,0 +1,247 @@
+//! What is kept of an execution: its root record, its scopes and its branches, as the schemas describe them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::Micros;
+use crate::json::Json;
+use crate::limits::INPUT_IDS_MAX;
+use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+
+/// The root record of an execution (`schemas/context.avsc`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct Context {
+    pub execution_id: String,
+    pub workflow_id: String,
+    #[serde(default)]
+    pub workflow_version: Option<String>,
+    pub status: WorkflowStatus,
+    #[serde(with = "data_as_text")]
+    pub data: Value,
+    pub correlation_id: String,
+    #[serde(with = "crate::timestamp")]
+    pub created_at: Micros,
+    #[serde(with = "crate::timestamp")]
+    pub updated_at: Micros,
+    #[serde(default, with = "crate::timestamp::optional")]
+    pub completed_at: Option<Micros>,
+    pub sequence: i64,
+    pub applied_offset: i64,
+    #[serde(with = "serde_bytes")]
+    pub start_id: Vec<u8>,
+    #[serde(default)]
+    pub stalled: bool,
+    #[serde(default)]
+    pub tasks: Vec<TaskState>,
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    #[serde(default)]
+    pub waits: Vec<Wait>,
+    #[serde(default, with = "serde_bytes")]
+    pub input_ids: Vec<u8>,
+    #[serde(default)]
+    pub processed: Vec<ProcessedEvent>,
+    #[serde(default)]
+    pub pending: Vec<Pending>,
+}
+
+impl Context {
+    /// Is this input id in the window?
+    pub fn has_input(&self, id: &[u8; 16]) -> bool {
+        self.input_ids.chunks_exact(16).any(|known| known == id)
+    }
+
+    /// Remembers an input id; the oldest leaves the window of [`INPUT_IDS_MAX`].
+    pub fn remember_input(&mut self, id: &[u8; 16]) {
+        if self.input_ids.len() >= INPUT_IDS_MAX * 16 {
+            self.input_ids.drain(..16);
+        }
+        self.input_ids.extend_from_slice(id);
+    }
+}
+
+/// The last attempt of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct TaskState {
+    pub task_id: String,
+    pub status: TaskStatus,
+    pub attempt: i32,
+    pub failures: i32,
+}
+
+/// An open wait for an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct Wait {
+    pub wait_id: String,
+    pub event_type: String,
+    #[serde(default)]
+    pub correlation_key: Option<String>,
+    pub correlation_id: String,
+    pub task_id: String,
+    #[serde(default)]
+    pub scope: Option<String>,
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+/// One of the newest handled events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct ProcessedEvent {
+    pub event_id: String,
+    pub event_type: String,
+    #[serde(with = "crate::timestamp")]
+    pub processed_at: Micros,
+    pub processed_by: String,
+    pub result: String,
+    #[serde(default)]
+    pub scope: Option<String>,
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+/// An event that waits to be handled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct Pending {
+    #[serde(with = "serde_bytes")]
+    pub event: Vec<u8>,
+    pub event_id: String,
+    pub depth: i32,
+    #[serde(default)]
+    pub input: Option<String>,
+    #[serde(default)]
+    pub redrive: i32,
+    #[serde(default)]
+    pub opens: Option<BranchOpening>,
+}
+
+/// What the first event of a branch opens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct BranchOpening {
+    pub ordinal: i32,
+    #[serde(default)]
+    pub ends_on: Option<String>,
+}
+
+/// One fan-out (`schemas/scope.avsc`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct Scope {
+    pub execution_id: String,
+    pub scope: String,
+    pub name: String,
+    #[serde(default)]
+    pub parent_scope: Option<String>,
+    #[serde(default)]
+    pub parent_branch: Option<String>,
+    pub policy: String,
+    pub status: ScopeStatus,
+    pub total: i32,
+    pub succeeded: i32,
+    pub failed: i32,
+    #[serde(default)]
+    pub not_required: Vec<String>,
+    pub completed_event: String,
+    pub failed_event: String,
+    #[serde(default)]
+    pub correlation_id: Option<String>,
+    pub opened_by: String,
+}
+
+/// One branch of a scope (`schemas/branch.avsc`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct Branch {
+    pub execution_id: String,
+    pub scope: String,
+    pub branch: String,
+    pub ordinal: i32,
+    pub status: BranchStatus,
+    #[serde(default)]
+    pub handled: bool,
+    #[serde(default)]
+    pub open_scopes: i32,
+    #[serde(default)]
+    pub ends_on: Option<String>,
+    #[serde(default)]
+    pub result: Option<Json>,
+}
+
+/// Key of a record in the contexts topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordKey {
+    /// The root record: the key is the execution_id itself.
+    Root(String),
+    /// A scope or, with a branch, a branch: the key is an Avro `ContextKey`.
+    Inner(ContextKey),
+}
+
+/// Key of a scope's or branch's record (`schemas/context_key.avsc`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct ContextKey {
+    pub execution_id: String,
+    pub scope: String,
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+/// What a router remembers of a closed execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stub {
+    /// How it ended.
+    pub status: WorkflowStatus,
+    /// When, in microseconds since the epoch.
+    pub completed_at: Micros,
+    /// Inbox offset of the newest input taken in.
+    pub applied_offset: i64,
+    /// First 8 bytes of the start's input id: a re-sent start is a duplicate.
+    pub start_hash: u64,
+}
+
+impl Stub {
+    /// What is left of `context` in memory once it is closed.
+    pub fn of(context: &Context) -> Stub {
+        Stub {
+            status: context.status,
+            completed_at: context.completed_at.unwrap_or(context.updated_at),
+            applied_offset: context.applied_offset,
+            start_hash: start_hash(&context.start_id),
+        }
+    }
+
+    /// Is `input_id` that of the start which opened it?
+    pub fn started_by(&self, input_id: &[u8; 16]) -> bool {
+        self.start_hash == start_hash(input_id)
+    }
+}
+
+fn start_hash(id: &[u8]) -> u64 {
+    id.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+/// `data` travels as a JSON text in Avro, as the document itself in JSON.
+mod data_as_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::Value;
+
+    use crate::json::Json;
+
+    pub fn serialize<S: Serializer>(data: &Value, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serde::Serialize::serialize(data, serializer)
+        } else {
+            serializer.serialize_str(&data.to_string())
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+        let text = Json::deserialize(deserializer)?;
+        serde_json::from_str(text.as_str()).map_err(serde::de::Error::custom)
+    }
+}

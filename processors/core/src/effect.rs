@@ -1,0 +1,358 @@
+//! Effects: what handling an event did to the context. The context is the fold of them, and nothing else changes it,
+//! but for `applied_offset`, the window of input ids, the list of newest events and the content of `pending`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::context::{Branch, Context, Scope, TaskState, Wait};
+use crate::event::{Event, RecordedEffect};
+use crate::json::Json;
+use crate::merge_patch;
+use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+
+/// One change. The field of an event that records it holds the variant's name as `kind` and its fields as `json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "json", rename_all = "snake_case")]
+pub enum Effect {
+    /// The execution began; its data is the payload of the event.
+    Created(Created),
+    /// A task changed `data`: an RFC 7396 merge patch.
+    Patch(Map<String, Value>),
+    /// The status changed without closing.
+    Status(StatusChanged),
+    /// A task was tried.
+    Task(TaskState),
+    /// A wait was opened.
+    WaitAdded(Wait),
+    /// A wait was answered.
+    WaitTaken(WaitTaken),
+    /// A task fanned out.
+    ScopeOpened(Box<Scope>),
+    /// A branch handled its first event.
+    BranchOpened(BranchOpened),
+    /// The newest event of a branch was handled by a task, or by none.
+    BranchHandled(BranchHandled),
+    /// A branch is done.
+    BranchDone(BranchDone),
+    /// A scope is done.
+    ScopeClosed(ScopeClosed),
+    /// Events were left for the next transaction.
+    PendingAdded(Vec<PendingRef>),
+    /// An event left by an earlier transaction is handled.
+    PendingTaken(PendingRef),
+    /// The execution has nothing left to do and nothing to wait for.
+    Stalled {},
+    /// The execution ended.
+    Closed(StatusChanged),
+}
+
+/// Fields of [`Effect::Created`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the context's schema")]
+pub struct Created {
+    pub workflow_id: String,
+    pub workflow_version: Option<String>,
+    pub correlation_id: String,
+    /// The start's input id, in hexadecimal.
+    pub start_id: String,
+}
+
+/// A new status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "one field")]
+pub struct StatusChanged {
+    pub status: WorkflowStatus,
+}
+
+/// Fields of [`Effect::WaitTaken`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "one field")]
+pub struct WaitTaken {
+    pub wait_id: String,
+}
+
+/// Fields of [`Effect::BranchOpened`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the branch's schema")]
+pub struct BranchOpened {
+    pub scope: String,
+    pub branch: String,
+    pub ordinal: i32,
+    pub ends_on: Option<String>,
+}
+
+/// Fields of [`Effect::BranchHandled`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the branch's schema")]
+pub struct BranchHandled {
+    pub scope: String,
+    pub branch: String,
+    pub handled: bool,
+    pub result: Option<Json>,
+}
+
+/// Fields of [`Effect::BranchDone`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the branch's schema")]
+pub struct BranchDone {
+    pub scope: String,
+    pub branch: String,
+    pub status: BranchStatus,
+    pub result: Option<Json>,
+}
+
+/// Fields of [`Effect::ScopeClosed`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the scope's schema")]
+pub struct ScopeClosed {
+    pub scope: String,
+    pub status: ScopeStatus,
+}
+
+/// An event that the execution emitted and has not handled yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the context's schema")]
+pub struct PendingRef {
+    pub event_id: String,
+    pub depth: i32,
+}
+
+impl Effect {
+    /// As an event records it.
+    pub fn record(&self) -> RecordedEffect {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(mut map)) => RecordedEffect {
+                kind: map.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                json: Json::from(&map.remove("json").unwrap_or_default()),
+            },
+            other => unreachable!("an effect is an object with text keys: {other:?}"),
+        }
+    }
+
+    /// Reads a recorded effect; a kind that this version does not know is none.
+    ///
+    /// # Errors
+    /// Where the kind is known and the JSON does not fit it.
+    pub fn read(recorded: &RecordedEffect) -> Result<Option<Effect>, serde_json::Error> {
+        if !KINDS.contains(&recorded.kind.as_str()) {
+            return Ok(None);
+        }
+        serde_json::from_value(serde_json::json!({"kind": recorded.kind, "json": recorded.json.value()})).map(Some)
+    }
+}
+
+const KINDS: [&str; 15] = [
+    "created",
+    "patch",
+    "status",
+    "task",
+    "wait_added",
+    "wait_taken",
+    "scope_opened",
+    "branch_opened",
+    "branch_handled",
+    "branch_done",
+    "scope_closed",
+    "pending_added",
+    "pending_taken",
+    "stalled",
+    "closed",
+];
+
+/// The records of one execution, as far as they are known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Records {
+    /// The root record.
+    pub context: Option<Context>,
+    /// Scopes by id.
+    pub scopes: BTreeMap<String, Scope>,
+    /// Branches by scope and name.
+    pub branches: BTreeMap<(String, String), Branch>,
+    /// Emitted and not handled, as the log tells it.
+    pub pending: Vec<PendingRef>,
+}
+
+impl Records {
+    /// Folds a published event: its sequence, then its effects in order.
+    ///
+    /// # Errors
+    /// Where a recorded effect can't be read.
+    pub fn fold_event(&mut self, event: &Event) -> Result<(), serde_json::Error> {
+        for recorded in &event.effects {
+            if let Some(effect) = Effect::read(recorded)? {
+                self.fold(&effect, event);
+            }
+        }
+        if let Some(context) = &mut self.context {
+            context.sequence = event.sequence;
+            context.updated_at = event.recorded_at.unwrap_or(event.occurred_at);
+        }
+        Ok(())
+    }
+
+    /// Folds one effect of `event`.
+    pub fn fold(&mut self, effect: &Effect, event: &Event) {
+        match effect {
+            Effect::Created(created) => self.create(created, event),
+            Effect::ScopeOpened(scope) => self.open_scope(scope),
+            Effect::BranchOpened(opened) => self.open_branch(opened, event),
+            Effect::BranchHandled(handled) => {
+                if let Some(branch) = self.branch_mut(&handled.scope, &handled.branch) {
+                    branch.handled = handled.handled;
+                    if handled.result.is_some() {
+                        branch.result.clone_from(&handled.result);
+                    }
+                }
+            }
+            Effect::BranchDone(done) => self.finish_branch(done),
+            Effect::ScopeClosed(closed) => self.close_scope(closed),
+            Effect::PendingAdded(added) => self.pending.extend(added.iter().cloned()),
+            Effect::PendingTaken(taken) => self.pending.retain(|pending| pending != taken),
+            _ => {
+                if let Effect::Closed(_) = effect {
+                    self.pending.clear();
+                }
+                if let Some(context) = &mut self.context {
+                    fold_root(context, effect, event);
+                }
+            }
+        }
+    }
+
+    fn create(&mut self, created: &Created, event: &Event) {
+        let now = event.recorded_at.unwrap_or(event.occurred_at);
+        // A start that had to wait its turn has a shell of a context already, with its input id in the window.
+        let shell = self.context.take();
+        self.context = Some(Context {
+            execution_id: event.execution_id.clone(),
+            workflow_id: created.workflow_id.clone(),
+            workflow_version: created.workflow_version.clone(),
+            status: WorkflowStatus::Running,
+            data: match event.payload_value() {
+                data @ Value::Object(_) => data,
+                _ => Value::Object(Map::new()),
+            },
+            correlation_id: created.correlation_id.clone(),
+            created_at: now,
+            updated_at: now,
+            completed_at: None,
+            sequence: 0,
+            applied_offset: shell.as_ref().map_or(-1, |c| c.applied_offset),
+            start_id: from_hex(&created.start_id),
+            stalled: false,
+            tasks: Vec::new(),
+            scopes: Vec::new(),
+            waits: Vec::new(),
+            input_ids: shell.map_or_else(Vec::new, |c| c.input_ids),
+            processed: Vec::new(),
+            pending: Vec::new(),
+        });
+    }
+
+    fn open_scope(&mut self, scope: &Scope) {
+        if let (Some(parent), Some(branch)) = (&scope.parent_scope, &scope.parent_branch)
+            && let Some(branch) = self.branches.get_mut(&(parent.clone(), branch.clone()))
+        {
+            branch.open_scopes += 1;
+        }
+        if let Some(context) = &mut self.context {
+            context.scopes.push(scope.scope.clone());
+            context.stalled = false;
+        }
+        self.scopes.insert(scope.scope.clone(), scope.clone());
+    }
+
+    fn open_branch(&mut self, opened: &BranchOpened, event: &Event) {
+        let branch = Branch {
+            execution_id: event.execution_id.clone(),
+            scope: opened.scope.clone(),
+            branch: opened.branch.clone(),
+            ordinal: opened.ordinal,
+            status: BranchStatus::Open,
+            handled: false,
+            open_scopes: 0,
+            ends_on: opened.ends_on.clone(),
+            result: None,
+        };
+        self.branches.insert((opened.scope.clone(), opened.branch.clone()), branch);
+    }
+
+    fn finish_branch(&mut self, done: &BranchDone) {
+        if let Some(branch) = self.branch_mut(&done.scope, &done.branch) {
+            branch.status = done.status;
+            branch.result.clone_from(&done.result);
+        }
+        if let Some(scope) = self.scopes.get_mut(&done.scope) {
+            match done.status {
+                BranchStatus::Failed => scope.failed += 1,
+                BranchStatus::Success | BranchStatus::Open => scope.succeeded += 1,
+            }
+        }
+    }
+
+    fn close_scope(&mut self, closed: &ScopeClosed) {
+        let Some(scope) = self.scopes.get_mut(&closed.scope) else { return };
+        scope.status = closed.status;
+        if let (Some(parent), Some(branch)) = (scope.parent_scope.clone(), scope.parent_branch.clone())
+            && let Some(branch) = self.branches.get_mut(&(parent, branch))
+        {
+            branch.open_scopes -= 1;
+        }
+        if let Some(context) = &mut self.context {
+            context.scopes.retain(|id| *id != closed.scope);
+        }
+    }
+
+    fn branch_mut(&mut self, scope: &str, branch: &str) -> Option<&mut Branch> {
+        self.branches.get_mut(&(scope.to_owned(), branch.to_owned()))
+    }
+}
+
+fn fold_root(context: &mut Context, effect: &Effect, event: &Event) {
+    match effect {
+        Effect::Patch(patch) => merge_patch::merge(&mut context.data, &Value::Object(patch.clone())),
+        Effect::Status(changed) => context.status = changed.status,
+        Effect::Task(tried) => match context.tasks.iter_mut().find(|task| task.task_id == tried.task_id) {
+            Some(task) => *task = tried.clone(),
+            None => context.tasks.push(tried.clone()),
+        },
+        Effect::WaitAdded(wait) => {
+            context.waits.push(wait.clone());
+            context.stalled = false;
+        }
+        Effect::WaitTaken(taken) => context.waits.retain(|wait| wait.wait_id != taken.wait_id),
+        Effect::Stalled {} => context.stalled = true,
+        Effect::Closed(closed) => {
+            context.status = closed.status;
+            context.completed_at = Some(event.recorded_at.unwrap_or(event.occurred_at));
+            context.waits.clear();
+            context.scopes.clear();
+            context.pending.clear();
+            context.stalled = false;
+        }
+        _ => {}
+    }
+}
+
+/// A task's state after one more attempt.
+pub fn tried(context: &Context, task_id: &str, status: TaskStatus) -> TaskState {
+    let failures = context.tasks.iter().find(|task| task.task_id == task_id).map_or(0, |task| task.failures);
+    TaskState {
+        task_id: task_id.to_owned(),
+        status,
+        attempt: 1,
+        failures: failures + i32::from(status != TaskStatus::Success),
+    }
+}
+
+/// Bytes as lower-case hexadecimal.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}

@@ -1,0 +1,263 @@
+//! One execution while it is worked on: its records, what is queued, and what has changed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::apply::Current;
+use crate::codec::{self, CodecError};
+use crate::context::{Branch, BranchOpening, Context, ContextKey, Pending, RecordKey, Scope, Stub};
+use crate::effect::Records;
+use crate::event::{Event, Micros};
+use crate::inbound::InputRef;
+
+/// Where the records of scopes and branches are found when they are needed.
+pub trait RecordStore {
+    /// A scope of the execution.
+    fn scope(&self, execution_id: &str, scope: &str) -> Option<Scope>;
+    /// A branch of the execution.
+    fn branch(&self, execution_id: &str, scope: &str, branch: &str) -> Option<Branch>;
+    /// All branches of a scope that have begun, in any order.
+    fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch>;
+}
+
+/// A store without records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmptyStore;
+
+impl RecordStore for EmptyStore {
+    fn scope(&self, _: &str, _: &str) -> Option<Scope> {
+        None
+    }
+    fn branch(&self, _: &str, _: &str, _: &str) -> Option<Branch> {
+        None
+    }
+    fn branches(&self, _: &str, _: &str) -> Vec<Branch> {
+        Vec::new()
+    }
+}
+
+/// What is known of an execution before an input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Life {
+    Unknown,
+    Open,
+    Closed(Stub),
+}
+
+/// An event in the queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub event: Event,
+    pub depth: i32,
+    pub input: Option<InputRef>,
+    pub opens: Option<BranchOpening>,
+    /// The log already tells that it is pending.
+    pub logged: bool,
+}
+
+impl Queued {
+    /// The branch that it belongs to.
+    pub fn branch(&self) -> Option<(String, String)> {
+        Some((self.event.scope.clone()?, self.event.branch.clone()?))
+    }
+}
+
+/// An execution that is being worked on. [`crate::apply`] changes it; [`Execution::changed_records`] says what to write.
+#[derive(Debug)]
+pub struct Execution {
+    pub(crate) id: String,
+    pub(crate) life: Life,
+    pub(crate) records: Records,
+    pub(crate) queue: VecDeque<Queued>,
+    pub(crate) queued_in: HashMap<(String, String), usize>,
+    pub(crate) current: Option<Box<Current>>,
+    /// The newest published event, held until it is known whether what it left is pending.
+    pub(crate) held: Option<(Event, Option<InputRef>)>,
+    pub(crate) handled_in_step: u32,
+    pub(crate) root_changed: bool,
+    pub(crate) scopes_changed: BTreeSet<String>,
+    pub(crate) branches_changed: BTreeSet<(String, String)>,
+}
+
+impl Execution {
+    fn with_life(id: &str, life: Life) -> Execution {
+        Execution {
+            id: id.to_owned(),
+            life,
+            records: Records::default(),
+            queue: VecDeque::new(),
+            queued_in: HashMap::new(),
+            current: None,
+            held: None,
+            handled_in_step: 0,
+            root_changed: false,
+            scopes_changed: BTreeSet::new(),
+            branches_changed: BTreeSet::new(),
+        }
+    }
+
+    /// An execution that nothing is known of.
+    pub fn unknown(id: &str) -> Execution {
+        Execution::with_life(id, Life::Unknown)
+    }
+
+    /// A closed execution.
+    pub fn closed(id: &str, stub: Stub) -> Execution {
+        Execution::with_life(id, Life::Closed(stub))
+    }
+
+    /// An open execution from its root record.
+    ///
+    /// # Errors
+    /// Where an event in `pending` can't be read.
+    pub fn open(mut context: Context, schemas: &codec::Schemas) -> Result<Execution, CodecError> {
+        let mut execution = Execution::with_life(&context.execution_id, Life::Open);
+        for pending in std::mem::take(&mut context.pending) {
+            let input = pending.input.map(|position| InputRef { position, redrive: pending.redrive.max(0) as u32 });
+            execution.push(Queued {
+                event: schemas.read_event(&pending.event)?,
+                depth: pending.depth,
+                logged: input.is_none(),
+                input,
+                opens: pending.opens,
+            });
+        }
+        execution.records.context = Some(context);
+        Ok(execution)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Is there an event to handle?
+    pub fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Has it ended?
+    pub fn is_closed(&self) -> bool {
+        matches!(self.life, Life::Closed(_))
+    }
+
+    /// Its root record as it stands, `pending` left out.
+    pub fn context(&self) -> Option<&Context> {
+        self.records.context.as_ref()
+    }
+
+    /// Its records as they stand.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// The event ids and depths of what it emitted and has not handled, as the log tells them once the step is cut.
+    pub fn pending_emissions(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.queue.iter().filter(|q| q.input.is_none()).map(|q| (q.event.event_id.as_str(), q.depth))
+    }
+
+    pub(crate) fn push(&mut self, queued: Queued) {
+        if let Some(branch) = queued.branch() {
+            *self.queued_in.entry(branch).or_default() += 1;
+        }
+        self.queue.push_back(queued);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Queued> {
+        let queued = self.queue.pop_front()?;
+        if let Some(branch) = queued.branch()
+            && let Some(count) = self.queued_in.get_mut(&branch)
+        {
+            *count -= 1;
+        }
+        Some(queued)
+    }
+
+    /// Makes a scope's record known, where it exists.
+    pub(crate) fn load_scope(&mut self, scope: &str, store: &dyn RecordStore) -> Option<&Scope> {
+        if !self.records.scopes.contains_key(scope)
+            && let Some(found) = store.scope(&self.id, scope)
+        {
+            self.records.scopes.insert(scope.to_owned(), found);
+        }
+        self.records.scopes.get(scope)
+    }
+
+    /// Makes a branch's record known, where it exists.
+    pub(crate) fn load_branch(&mut self, scope: &str, branch: &str, store: &dyn RecordStore) -> Option<&Branch> {
+        let key = (scope.to_owned(), branch.to_owned());
+        if !self.records.branches.contains_key(&key)
+            && let Some(found) = store.branch(&self.id, scope, branch)
+        {
+            self.records.branches.insert(key.clone(), found);
+        }
+        self.records.branches.get(&key)
+    }
+
+    /// All branches of a scope that have begun, in the order of the fan-out.
+    pub(crate) fn all_branches(&self, scope: &str, store: &dyn RecordStore) -> Vec<Branch> {
+        let mut all: BTreeMap<String, Branch> =
+            store.branches(&self.id, scope).into_iter().map(|branch| (branch.branch.clone(), branch)).collect();
+        let from = (scope.to_owned(), String::new());
+        for ((_, name), branch) in self.records.branches.range(from..).take_while(|((s, _), _)| s == scope) {
+            all.insert(name.clone(), branch.clone());
+        }
+        let mut branches: Vec<Branch> = all.into_values().collect();
+        branches.sort_by_key(|branch| branch.ordinal);
+        branches
+    }
+
+    /// The records that changed since the last call, encoded; afterwards none has changed.
+    ///
+    /// # Errors
+    /// Where a record does not fit its schema, which a test of each schema rules out.
+    pub fn changed_records(&mut self, schemas: &codec::Schemas) -> Result<Vec<(RecordKey, Vec<u8>)>, CodecError> {
+        let mut changed = Vec::new();
+        for scope in std::mem::take(&mut self.scopes_changed) {
+            if let Some(record) = self.records.scopes.get(&scope) {
+                changed.push((self.inner_key(&scope, None), schemas.write_scope(record)?));
+            }
+        }
+        for (scope, branch) in std::mem::take(&mut self.branches_changed) {
+            if let Some(record) = self.records.branches.get(&(scope.clone(), branch.clone())) {
+                changed.push((self.inner_key(&scope, Some(branch)), schemas.write_branch(record)?));
+            }
+        }
+        if std::mem::take(&mut self.root_changed)
+            && let Some(mut context) = self.records.context.take()
+        {
+            context.pending = self.queue.iter().map(|queued| pending(queued, schemas)).collect::<Result<_, _>>()?;
+            changed.push((RecordKey::Root(self.id.clone()), schemas.write_context(&context)?));
+            context.pending = Vec::new();
+            self.records.context = Some(context);
+        }
+        Ok(changed)
+    }
+
+    fn inner_key(&self, scope: &str, branch: Option<String>) -> RecordKey {
+        RecordKey::Inner(ContextKey { execution_id: self.id.clone(), scope: scope.to_owned(), branch })
+    }
+
+    /// The stub of a closed execution.
+    pub fn stub(&self) -> Option<Stub> {
+        match self.life {
+            Life::Closed(stub) => Some(stub),
+            Life::Unknown | Life::Open => None,
+        }
+    }
+
+    /// When it was created, in microseconds since the epoch.
+    pub fn created_at(&self) -> Option<Micros> {
+        self.records.context.as_ref().map(|context| context.created_at)
+    }
+}
+
+fn pending(queued: &Queued, schemas: &codec::Schemas) -> Result<Pending, CodecError> {
+    Ok(Pending {
+        event: schemas.write_event(&queued.event)?,
+        event_id: queued.event.event_id.clone(),
+        depth: queued.depth,
+        input: queued.input.as_ref().map(|input| input.position.clone()),
+        redrive: queued.input.as_ref().map_or(0, |input| input.redrive as i32),
+        opens: queued.opens.clone(),
+    })
+}

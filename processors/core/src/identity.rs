@@ -1,0 +1,102 @@
+//! Ids: those that come in, and those that the engine derives so that handling an input again makes the same ones.
+
+use uuid::Uuid;
+
+use crate::limits::EXECUTION_ID_MAX_BYTES;
+use crate::partition::partition_of;
+
+/// Namespace of every UUIDv5 that Thalweg derives: UUIDv5(URL, "https://thalweg.io/ids").
+const NAMESPACE: Uuid = Uuid::from_u128(0x5d3b_94a6_0c1e_5f0a_9a57_2f6f_0d7b_6c11);
+
+/// Attempts to find an id that hashes to a given partition; each misses with probability 1 - 1/partitions.
+const KEYLESS_ATTEMPTS_MAX: u32 = 1_000_000;
+
+/// UUIDv5 over `parts`, each preceded by its length, so that no two lists of parts read the same.
+fn derive(parts: &[&[u8]]) -> Uuid {
+    let mut name = Vec::with_capacity(128);
+    for part in parts {
+        name.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        name.extend_from_slice(part);
+    }
+    Uuid::new_v5(&NAMESPACE, &name)
+}
+
+/// Id of something that the engine makes while it handles an input.
+///
+/// `input` is the id of the event that is handled, `maker` the task or the engine's part that makes it,
+/// `ordinal` its place among what this maker makes.
+pub fn derived_id(execution_id: &str, input: &str, redrive: u32, maker: &str, attempt: i32, ordinal: usize) -> String {
+    derive(&[
+        execution_id.as_bytes(),
+        input.as_bytes(),
+        &redrive.to_be_bytes(),
+        maker.as_bytes(),
+        &attempt.to_be_bytes(),
+        &(ordinal as u64).to_be_bytes(),
+    ])
+    .to_string()
+}
+
+/// What is remembered of an input for deduplication: UUIDv5 of (event_id, redrive number), 16 bytes.
+pub fn input_id(event_id: &str, redrive: u32) -> [u8; 16] {
+    *derive(&[b"input", event_id.as_bytes(), &redrive.to_be_bytes()]).as_bytes()
+}
+
+/// Hash of an execution id by which caches find it.
+pub fn execution_hash(execution_id: &str) -> u128 {
+    derive(&[b"execution", execution_id.as_bytes()]).as_u128()
+}
+
+/// Id of an event whose writer gave none: from its place in the inbox.
+pub fn event_id_at(position: &str) -> String {
+    derive(&[b"event", position.as_bytes()]).to_string()
+}
+
+/// Id of the rejection of the record at `position`.
+pub fn rejection_id_at(position: &str) -> String {
+    derive(&[b"rejection", position.as_bytes()]).to_string()
+}
+
+/// Execution id of a start without one at `position`: the first of a series that hashes to `partition`, so that it stays where it is.
+pub fn execution_id_at(position: &str, partition: i32, partitions: i32) -> String {
+    let nth = |n: u32| derive(&[b"start", position.as_bytes(), &n.to_be_bytes()]).to_string();
+    (0..KEYLESS_ATTEMPTS_MAX)
+        .map(nth)
+        .find(|id| partition_of(id.as_bytes(), partitions) == partition)
+        .unwrap_or_else(|| nth(0))
+}
+
+/// Checks an execution id from outside.
+///
+/// # Errors
+/// A sentence that says what is wrong: empty, longer than [`EXECUTION_ID_MAX_BYTES`], or control characters.
+pub fn check_execution_id(id: &str) -> Result<(), String> {
+    if id.is_empty() {
+        Err("execution_id is empty".to_owned())
+    } else if id.len() > EXECUTION_ID_MAX_BYTES {
+        Err(format!("execution_id has {} bytes, at most {EXECUTION_ID_MAX_BYTES} are allowed", id.len()))
+    } else if id.chars().any(char::is_control) {
+        Err("execution_id has control characters".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyless_start_stays_on_its_partition() {
+        for partition in 0..12 {
+            let id = execution_id_at(&format!("inbox/{partition}/7"), partition, 12);
+            assert_eq!(partition_of(id.as_bytes(), 12), partition);
+        }
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_ne!(derived_id("ab", "c", 0, "t", 1, 0), derived_id("a", "bc", 0, "t", 1, 0));
+        assert_ne!(input_id("e", 0), input_id("e", 1));
+    }
+}

@@ -1,0 +1,41 @@
+//! The rules of Thalweg: events, contexts, and the step that turns an input into actions.
+//!
+//! Pure: no I/O, no clock, no Kafka, no randomness. The same step serves the router, tests and replay.
+
+pub mod apply;
+mod channel;
+pub mod codec;
+pub mod context;
+pub mod effect;
+mod error_code;
+pub mod event;
+mod execution;
+pub mod identity;
+pub mod inbound;
+pub mod json;
+pub mod limits;
+mod merge_patch;
+mod message_class;
+pub mod outcome;
+mod partition;
+mod pattern;
+mod status;
+mod string_enum;
+pub mod task;
+pub mod timestamp;
+mod workflow;
+
+pub use async_trait::async_trait;
+pub use channel::Channel;
+pub use error_code::ErrorCode;
+pub use event::{Event, Micros};
+pub use execution::{EmptyStore, Execution, RecordStore};
+pub use json::Json;
+pub use limits::Limits;
+pub use message_class::MessageClass;
+pub use outcome::{FanOut, NewEvent, Outcome, WaitFor};
+pub use partition::partition_of;
+pub use pattern::Pattern;
+pub use status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+pub use task::{Task, TaskContext, TaskError};
+pub use workflow::{Workflow, Workflows};

@@ -1,0 +1,56 @@
+//! Every limit of the step, with its unit and its reason.
+
+/// Bytes of an execution_id. It is a record key and part of every id that is derived.
+pub const EXECUTION_ID_MAX_BYTES: usize = 256;
+/// Bytes of any other name in an event: event_id, event_type, workflow_id, scope, branch, correlation_id.
+pub const NAME_MAX_BYTES: usize = 256;
+/// Bytes of an event without payload and effects, so that all three fit a record.
+pub const ENVELOPE_MAX_BYTES: usize = 32 * 1024;
+/// Bytes kept free in a record beside payload and effects: the envelope, Avro and Kafka framing.
+pub const RECORD_MARGIN_BYTES: usize = 64 * 1024;
+/// Nesting of any JSON document taken in or returned. serde_json itself reads 128 levels;
+/// data is kept well below, so that what was written can always be read.
+pub const JSON_MAX_DEPTH: usize = 64;
+/// Input ids that a context remembers; deduplication by id is promised within this window.
+pub const INPUT_IDS_MAX: usize = 256;
+/// Newest handled events that a context lists.
+pub const PROCESSED_MAX: usize = 16;
+/// Events that one execution may have queued between transactions.
+pub const PENDING_MAX: usize = 4096;
+/// Waits that one execution may have open.
+pub const WAITS_MAX: usize = 256;
+/// Scopes that one execution may have open.
+pub const SCOPES_MAX: usize = 1024;
+/// Bytes of results that a scope's completion event carries; beyond it refers to the branch records.
+pub const SCOPE_RESULTS_MAX_BYTES: usize = 128 * 1024;
+/// Bytes of an error message taken from a task.
+pub const ERROR_MESSAGE_MAX_BYTES: usize = 4096;
+/// Bytes that one Avro read may allocate for a string or a collection: above every record limit.
+pub const AVRO_ALLOCATION_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The limits that the configuration can move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one event's payload.
+    pub payload_max_bytes: usize,
+    /// Bytes of one event's effects.
+    pub effects_max_bytes: usize,
+    /// Bytes of one execution's root record.
+    pub context_max_bytes: usize,
+    /// Events handled for one input before the rest waits as `pending`.
+    pub step_max_events: u32,
+    /// Emissions in a row, each caused by the one before it, before the execution ends.
+    pub chain_max_depth: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            payload_max_bytes: 512 * 1024,
+            effects_max_bytes: 448 * 1024,
+            context_max_bytes: 960 * 1024,
+            step_max_events: 256,
+            chain_max_depth: 1000,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What a task decides. The same shape is the JSON that a remote worker sends.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::channel::Channel;
+use crate::message_class::MessageClass;
+
+/// What a task decided about the event that it handled. Built up: `Outcome::new().emit(...).complete(...)`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outcome {
+    /// Events for this execution, handled after this one in this order.
+    pub emit: Vec<NewEvent>,
+    /// Branches to work on side by side.
+    pub fan_out: Option<FanOut>,
+    /// Events from outside that the execution now waits for.
+    pub wait_for: Vec<WaitFor>,
+    /// Ends the execution: SUCCESS, with this result.
+    pub complete: Option<Value>,
+    /// Ends the branch, or outside of any branch the execution: FAILED.
+    pub fail: Option<Failure>,
+    /// Ends the branch in which the event was handled: SUCCESS, with this result.
+    pub complete_branch: Option<Value>,
+    /// What the handling came to; a branch that ends by running dry takes its last one as its result.
+    pub result: Option<Value>,
+}
+
+impl Outcome {
+    /// Nothing decided.
+    pub fn new() -> Outcome {
+        Outcome::default()
+    }
+
+    /// Emits `event`.
+    pub fn emit(mut self, event: NewEvent) -> Outcome {
+        self.emit.push(event);
+        self
+    }
+
+    /// Fans out.
+    pub fn fan_out(mut self, fan_out: FanOut) -> Outcome {
+        self.fan_out = Some(fan_out);
+        self
+    }
+
+    /// Waits for an event of this type.
+    pub fn wait_for(mut self, wait: WaitFor) -> Outcome {
+        self.wait_for.push(wait);
+        self
+    }
+
+    /// Completes the execution.
+    pub fn complete(mut self, result: Value) -> Outcome {
+        self.complete = Some(result);
+        self
+    }
+
+    /// Fails the branch, or outside of any branch the execution.
+    pub fn fail(mut self, code: &str, message: &str) -> Outcome {
+        self.fail = Some(Failure { code: code.to_owned(), message: message.to_owned() });
+        self
+    }
+
+    /// Completes the branch.
+    pub fn complete_branch(mut self, result: Value) -> Outcome {
+        self.complete_branch = Some(result);
+        self
+    }
+
+    /// Says what the handling came to.
+    pub fn result(mut self, result: Value) -> Outcome {
+        self.result = Some(result);
+        self
+    }
+}
+
+/// An event that a task emits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEvent {
+    /// Its type; not one of the engine's.
+    pub event_type: String,
+    /// Its payload.
+    #[serde(default)]
+    pub payload: Value,
+    /// Its channel; none: by its class.
+    #[serde(default)]
+    pub channel: Option<Channel>,
+    /// Its class; none: a fact.
+    #[serde(default)]
+    pub message_class: Option<MessageClass>,
+}
+
+impl NewEvent {
+    /// A fact of this type.
+    pub fn new(event_type: &str, payload: Value) -> NewEvent {
+        NewEvent { event_type: event_type.to_owned(), payload, channel: None, message_class: None }
+    }
+
+    /// A command of this type.
+    pub fn command(event_type: &str, payload: Value) -> NewEvent {
+        NewEvent { message_class: Some(MessageClass::Command), ..NewEvent::new(event_type, payload) }
+    }
+
+    /// The answer to a command.
+    pub fn answer(event_type: &str, payload: Value) -> NewEvent {
+        NewEvent { message_class: Some(MessageClass::Result), ..NewEvent::new(event_type, payload) }
+    }
+
+    /// The same on another channel.
+    pub fn on(mut self, channel: Channel) -> NewEvent {
+        self.channel = Some(channel);
+        self
+    }
+}
+
+/// Branches, and what follows when they are done. The policy is `all`: joined when every required branch succeeded,
+/// failed when all are done and one of them failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FanOut {
+    /// Name for people; the scope's id is derived.
+    pub name: String,
+    /// The branches; names are unique among them.
+    pub branches: Vec<NewBranch>,
+    /// Type of the event that is raised, in the parent scope, when the scope has joined.
+    #[serde(default = "default_completed")]
+    pub completed_event: String,
+    /// Type of the event that is raised when it has failed; where no task handles it the parent fails.
+    #[serde(default = "default_failed")]
+    pub failed_event: String,
+}
+
+fn default_completed() -> String {
+    "scope.completed".to_owned()
+}
+
+fn default_failed() -> String {
+    "scope.failed".to_owned()
+}
+
+impl FanOut {
+    /// A fan-out without branches yet.
+    pub fn new(name: &str) -> FanOut {
+        FanOut {
+            name: name.to_owned(),
+            branches: Vec::new(),
+            completed_event: default_completed(),
+            failed_event: default_failed(),
+        }
+    }
+
+    /// Raises this type when joined.
+    pub fn then(mut self, completed_event: &str) -> FanOut {
+        self.completed_event = completed_event.to_owned();
+        self
+    }
+
+    /// Raises this type when failed.
+    pub fn or_else(mut self, failed_event: &str) -> FanOut {
+        self.failed_event = failed_event.to_owned();
+        self
+    }
+
+    /// A branch that begins with `event` and ends by a task's word or by running dry.
+    pub fn branch(mut self, name: &str, event: NewEvent) -> FanOut {
+        self.branches.push(NewBranch { name: name.to_owned(), event: Some(event), ends_on: None });
+        self
+    }
+
+    /// A branch that begins with `event` and ends with an event of type `ends_on`, whose payload is its result.
+    pub fn branch_until(mut self, name: &str, event: NewEvent, ends_on: &str) -> FanOut {
+        self.branches.push(NewBranch { name: name.to_owned(), event: Some(event), ends_on: Some(ends_on.to_owned()) });
+        self
+    }
+
+    /// A branch that is named but needs no work.
+    pub fn not_required(mut self, name: &str) -> FanOut {
+        self.branches.push(NewBranch { name: name.to_owned(), event: None, ends_on: None });
+        self
+    }
+}
+
+/// One branch of a fan-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBranch {
+    /// Its name.
+    pub name: String,
+    /// Its first event; none: it is not required.
+    #[serde(default)]
+    pub event: Option<NewEvent>,
+    /// The event type that ends it, where it names one.
+    #[serde(default)]
+    pub ends_on: Option<String>,
+}
+
+/// An event to wait for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitFor {
+    /// Its type.
+    pub event_type: String,
+    /// Where given, its correlation_id must be this.
+    #[serde(default)]
+    pub correlation_key: Option<String>,
+}
+
+impl WaitFor {
+    /// Waits for any event of this type.
+    pub fn event(event_type: &str) -> WaitFor {
+        WaitFor { event_type: event_type.to_owned(), correlation_key: None }
+    }
+}
+
+/// A failure that a task decided on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The task's own code.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}

@@ -1,0 +1,104 @@
+//! Tasks: what handles events. A user of Thalweg writes these.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::error_code::ErrorCode;
+use crate::event::{Event, Micros};
+use crate::outcome::Outcome;
+use crate::pattern::Pattern;
+
+/// A handler of events of one workflow.
+///
+/// Handlers are called at least once; what they decide takes effect exactly once.
+#[async_trait]
+pub trait Task: Send + Sync {
+    /// Its name, unique in its workflow; a metric label.
+    fn task_id(&self) -> &str;
+
+    /// The event types that it handles.
+    fn handles_events(&self) -> &[Pattern];
+
+    /// Handles one event: reads it, changes `context.data` in place, and says what follows.
+    async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError>;
+}
+
+/// What a task is given beside its event.
+#[derive(Clone, Debug)]
+pub struct TaskContext {
+    /// The workflow's data, to be changed in place. The difference is recorded as an RFC 7396 merge patch,
+    /// so a null set here removes the key. It must stay an object.
+    pub data: Value,
+    /// The execution.
+    pub execution_id: String,
+    /// The workflow.
+    pub workflow_id: String,
+    /// Which attempt this is, from 1.
+    pub attempt: i32,
+    /// The same for every attempt at the same event by this task: give it to systems that deduplicate.
+    pub idempotency_key: String,
+    /// When the router took the event in.
+    pub now: Micros,
+}
+
+/// Why a task could not handle its event.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct TaskError {
+    /// The task's own code.
+    pub code: String,
+    /// A sentence for people; no secrets, it is published.
+    pub message: String,
+}
+
+impl TaskError {
+    /// An error with the task's own code.
+    pub fn new(code: &str, message: impl Into<String>) -> TaskError {
+        TaskError { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// A request to run one task on one event.
+#[derive(Clone)]
+pub struct TaskCall {
+    /// The task.
+    pub task: Arc<dyn Task>,
+    /// The event that it handles.
+    pub event: Arc<Event>,
+    /// What it is given.
+    pub context: TaskContext,
+}
+
+impl std::fmt::Debug for TaskCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskCall").field("task", &self.task.task_id()).field("event", &self.event.event_id).finish()
+    }
+}
+
+/// What became of a task's run.
+#[derive(Clone, Debug)]
+pub struct TaskRun {
+    /// What it decided and the data as it left them, or how it failed.
+    pub result: Result<(Outcome, Value), TaskFailure>,
+    /// How long it ran, in milliseconds.
+    pub duration_ms: f64,
+}
+
+/// A failed run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskFailure {
+    /// TASK_FAILED, TASK_PANICKED, TASK_TIMED_OUT or RESULT_TOO_LARGE.
+    pub code: ErrorCode,
+    /// The task's own code, where it gave one.
+    pub task_code: Option<String>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl From<TaskError> for TaskFailure {
+    fn from(error: TaskError) -> Self {
+        TaskFailure { code: ErrorCode::TaskFailed, task_code: Some(error.code), message: error.message }
+    }
+}

@@ -1,0 +1,66 @@
+//! Workflows: named sets of tasks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::task::Task;
+
+/// A workflow: its tasks in the order in which they are called for an event that several handle.
+#[derive(Clone)]
+pub struct Workflow {
+    /// Its name; a metric label.
+    pub id: String,
+    /// Its version, put on the events of executions that it starts.
+    pub version: String,
+    tasks: Vec<Arc<dyn Task>>,
+}
+
+impl Workflow {
+    /// A workflow without tasks yet.
+    pub fn new(id: &str, version: &str) -> Workflow {
+        Workflow { id: id.to_owned(), version: version.to_owned(), tasks: Vec::new() }
+    }
+
+    /// Adds a task.
+    pub fn task(mut self, task: impl Task + 'static) -> Workflow {
+        self.tasks.push(Arc::new(task));
+        self
+    }
+
+    /// Its tasks, in the order of registration.
+    pub fn tasks(&self) -> &[Arc<dyn Task>] {
+        &self.tasks
+    }
+
+    /// The tasks that handle `event_type`, in the order of registration.
+    pub fn handlers<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = &'a Arc<dyn Task>> {
+        self.tasks.iter().filter(move |task| task.handles_events().iter().any(|pattern| pattern.matches(event_type)))
+    }
+}
+
+/// The workflows that a router knows.
+#[derive(Clone, Default)]
+pub struct Workflows(BTreeMap<String, Workflow>);
+
+impl Workflows {
+    /// None yet.
+    pub fn new() -> Workflows {
+        Workflows::default()
+    }
+
+    /// Adds a workflow; one of the same name is replaced.
+    pub fn with(mut self, workflow: Workflow) -> Workflows {
+        self.0.insert(workflow.id.clone(), workflow);
+        self
+    }
+
+    /// The workflow of this name.
+    pub fn get(&self, id: &str) -> Option<&Workflow> {
+        self.0.get(id)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Workflow> {
+        self.0.values()
+    }
+}

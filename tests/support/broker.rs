@@ -1,0 +1,283 @@
+//! The Kafka broker that the tests run on.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::iter;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::condition::{eventually, within};
+use super::jars;
+use super::process::Process;
+
+const PROCESS_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Longer than for a process, for the image may have to be pulled.
+const CONTAINER_DEADLINE: Duration = Duration::from_secs(600);
+
+const END_DEADLINE: Duration = Duration::from_secs(10);
+
+/// For one request and its answer, when asking whether a broker serves.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The broker of this test run: the cluster that `THALWEG_TEST_BROKERS` names, or else one that is
+/// started at the first call and ends with this process. When it cannot start, every later call
+/// panics at once.
+pub fn broker() -> &'static Broker {
+    static BROKER: LazyLock<Broker> = LazyLock::new(|| match std::env::var("THALWEG_TEST_BROKERS") {
+        Ok(bootstrap) => Broker::running_at(bootstrap),
+        Err(_) => Broker::start(&[]),
+    });
+    &BROKER
+}
+
+/// A Kafka cluster; of one node, unless it was running before. Ends when dropped.
+pub struct Broker {
+    bootstrap: String,
+    internal_bootstrap: String,
+    data_directory: Option<PathBuf>,
+    runs: Runs,
+}
+
+/// How a broker runs.
+enum Runs {
+    /// It was running before, and goes on.
+    Elsewhere,
+    /// As a process of ours, which owns a temporary directory.
+    Process { process: Process, directory: PathBuf },
+    /// In the container of that name, for as long as the process is attached to it.
+    Container { process: Process, name: String },
+}
+
+impl Broker {
+    /// Starts a broker of its own, where `extra_properties` come after, and so prevail over, what
+    /// `server.properties` has. Clients connect to the listener `CLIENTS`, to be secured by setting
+    /// `listener.security.protocol.map` to `CLIENTS:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`
+    /// and what belongs to it; the listener `INTERNAL` stays plain for the tools. A container sees
+    /// no files of this machine, so a key store needs the broker as a process.
+    #[track_caller]
+    pub fn start(extra_properties: &[(&str, &str)]) -> Broker {
+        if jars::can_run() {
+            Broker::start_process(extra_properties)
+        } else if jars::is_on_path("docker") {
+            Broker::start_container(extra_properties)
+        } else {
+            panic!("{}", jars::NEEDED)
+        }
+    }
+
+    /// Where clients connect.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Where the tools connect: without encryption or authentication, whatever clients need.
+    pub fn internal_bootstrap(&self) -> &str {
+        &self.internal_bootstrap
+    }
+
+    /// The directory of the partitions' logs, as the tools see it; none when the cluster was
+    /// running before.
+    pub fn data_directory(&self) -> Option<&Path> {
+        self.data_directory.as_deref()
+    }
+
+    /// The process of the broker, to be signalled; none when the cluster was running before.
+    pub fn process(&mut self) -> Option<&mut Process> {
+        match &mut self.runs {
+            Runs::Elsewhere => None,
+            Runs::Process { process, .. } | Runs::Container { process, .. } => Some(process),
+        }
+    }
+
+    /// A command that runs `class` of Kafka's tools.
+    pub(super) fn tool_command(&self, class: &str) -> Command {
+        let mut command = match &self.runs {
+            Runs::Elsewhere | Runs::Process { .. } => jars::java("256m"),
+            Runs::Container { name, .. } => {
+                let mut command = Command::new("docker");
+                command.args(["exec", "--interactive", name]).arg("/opt/kafka/bin/kafka-run-class.sh");
+                command
+            }
+        };
+        command.arg(class);
+        command
+    }
+
+    fn running_at(bootstrap: String) -> Broker {
+        let what = format!("an answer from THALWEG_TEST_BROKERS={bootstrap}");
+        eventually(PROCESS_DEADLINE, &what, || serves(&bootstrap).then_some(()));
+        Broker { internal_bootstrap: bootstrap.clone(), bootstrap, data_directory: None, runs: Runs::Elsewhere }
+    }
+
+    fn start_process(extra_properties: &[(&str, &str)]) -> Broker {
+        let mut command = jars::java("512m");
+        let directory =
+            tempfile::Builder::new().prefix("thalweg-broker-").tempdir().expect("a temporary directory").keep();
+        let data_directory = directory.join("data");
+        let ports = free_ports();
+        let properties = server_properties(ports, "127.0.0.1", &data_directory, extra_properties);
+        fs::write(directory.join("server.properties"), properties).expect("a file of properties");
+        command.arg(jars::kafka_directory().join("broker_process.java")).arg(&directory);
+        let process = Process::spawn_with_input("the broker", command, Stdio::piped());
+        let mut broker = Broker {
+            bootstrap: format!("127.0.0.1:{}", ports[0]),
+            internal_bootstrap: format!("127.0.0.1:{}", ports[1]),
+            data_directory: Some(data_directory),
+            runs: Runs::Process { process, directory },
+        };
+        broker.wait_until(PROCESS_DEADLINE, |process| process.stdout() == "ready\n");
+        broker
+    }
+
+    fn start_container(extra_properties: &[(&str, &str)]) -> Broker {
+        // The container ends with its first process, which waits for the end of its standard input
+        // or of the broker.
+        const SCRIPT: &str = r#"
+            echo "$SERVER_PROPERTIES" > /tmp/server.properties
+            cd /opt/kafka/bin
+            exec 3<&0
+            cat <&3 > /dev/null &
+            input=$!
+            (
+                ./kafka-storage.sh format --cluster-id thalweg-tests-cluster0 \
+                    --config /tmp/server.properties &&
+                ./kafka-server-start.sh /tmp/server.properties
+                kill $input
+            ) &
+            wait $input"#;
+        let data_directory = PathBuf::from("/tmp/thalweg-broker-data");
+        let ports = free_ports();
+        let properties = server_properties(ports, "0.0.0.0", &data_directory, extra_properties);
+        let name = super::namespace("broker");
+        let mut command = Command::new("docker");
+        command
+            .args(["run", "--rm", "--interactive", "--name", &name])
+            .arg(format!("--publish=127.0.0.1:{0}:{0}", ports[0]))
+            .arg(format!("--publish=127.0.0.1:{0}:{0}", ports[1]))
+            .arg(format!("--env=SERVER_PROPERTIES={properties}"))
+            .arg(format!("apache/kafka:{}", jars::kafka_version()))
+            .args(["sh", "-c", SCRIPT]);
+        let process = Process::spawn_with_input("the broker's container", command, Stdio::piped());
+        let internal_bootstrap = format!("127.0.0.1:{}", ports[1]);
+        let mut broker = Broker {
+            bootstrap: format!("127.0.0.1:{}", ports[0]),
+            internal_bootstrap: internal_bootstrap.clone(),
+            data_directory: Some(data_directory),
+            runs: Runs::Container { process, name },
+        };
+        broker.wait_until(CONTAINER_DEADLINE, |_| serves(&internal_bootstrap));
+        broker
+    }
+
+    /// Waits until the process is `ready`; panics when it ends before.
+    #[track_caller]
+    fn wait_until(&mut self, deadline: Duration, ready: impl Fn(&Process) -> bool) {
+        let process = self.process().expect("only a broker that was started");
+        let runs = eventually(deadline, "Kafka is ready", || {
+            let runs = process.is_running();
+            (!runs || ready(process)).then_some(runs)
+        });
+        assert!(runs, "Kafka ended before it was ready");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(process) = self.process() {
+            process.close_input();
+            process.exits_within(END_DEADLINE);
+        }
+        if let Runs::Process { directory, .. } = &self.runs {
+            // The process does this too, but not when it was killed.
+            within(END_DEADLINE, || {
+                let _ = fs::remove_dir_all(directory);
+                (!directory.exists()).then_some(())
+            });
+        }
+    }
+}
+
+/// Ports for clients, the tools and the controller. They lie below those that systems give to
+/// outgoing connections, one of which could otherwise take a port before the broker does.
+fn free_ports() -> [u16; 3] {
+    const FIRST: u128 = 20_000;
+    const LAST: u128 = 31_999;
+    let random_port = || FIRST + uuid::Uuid::new_v4().as_u128() % (LAST - FIRST + 1);
+    let listeners: Vec<TcpListener> = iter::repeat_with(random_port)
+        .take(100)
+        .filter_map(|port| TcpListener::bind(("127.0.0.1", u16::try_from(port).ok()?)).ok())
+        .take(3)
+        .collect();
+    let ports: Vec<u16> =
+        listeners.iter().map(|listener| listener.local_addr().expect("a bound address").port()).collect();
+    ports.try_into().expect("three free ports among a hundred")
+}
+
+/// The configuration of one node that is broker and controller, made for short waits.
+fn server_properties(
+    [clients, internal, controller]: [u16; 3],
+    host: &str,
+    data_directory: &Path,
+    extra_properties: &[(&str, &str)],
+) -> String {
+    let mut properties = format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=INTERNAL
+listeners=CLIENTS://{host}:{clients},INTERNAL://{host}:{internal},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal}
+listener.security.protocol.map=CLIENTS:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={}
+num.partitions=2
+auto.create.topics.enable=false
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+share.coordinator.state.topic.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+",
+        data_directory.display()
+    );
+    for (name, value) in extra_properties {
+        writeln!(properties, "{name}={value}").expect("a string takes text");
+    }
+    properties
+}
+
+/// Whether the first of the `bootstrap` servers knows of a broker that takes requests, itself
+/// included. An open port alone says less: it may be a proxy's.
+fn serves(bootstrap: &str) -> bool {
+    let first = bootstrap.split(',').next().unwrap_or_default();
+    broker_count(first).is_ok_and(|count| count > 0)
+}
+
+/// Asks for metadata, version 1, of no topic: the answer begins with the brokers.
+fn broker_count(address: &str) -> io::Result<u32> {
+    const REQUEST: [u8; 18] = [
+        0, 0, 0, 14, // the length of what follows
+        0, 3, 0, 1, // metadata, version 1
+        0, 0, 0, 7, // the correlation id
+        0xff, 0xff, // no client id
+        0, 0, 0, 0, // no topics
+    ];
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+    stream.write_all(&REQUEST)?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer)?;
+    let [.., a, b, c, d] = answer;
+    Ok(u32::from_be_bytes([a, b, c, d]))
+}
