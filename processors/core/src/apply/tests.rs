@@ -101,7 +101,11 @@ fn a_claim_fans_out_joins_and_completes() {
             }
         }
     };
-    let start = inbound("e", 0, json!({"event_type": inbound::STARTED, "workflow_id": "w", "correlation_id": "k", "payload": {"x": 1}}));
+    let start = inbound(
+        "e",
+        0,
+        json!({"event_type": inbound::STARTED, "workflow_id": "w", "correlation_id": "k", "payload": {"x": 1}}),
+    );
     take(drive(&mut execution, Some(start), &step, &mut run_now, &mut || false));
     assert_eq!(execution.context().unwrap().status, WorkflowStatus::Waiting);
     let go = inbound("e", 1, json!({"event_type": "go", "payload": {"y": 2}}));
@@ -109,7 +113,10 @@ fn a_claim_fans_out_joins_and_completes() {
     assert!(execution.is_closed());
 
     let types: Vec<&str> = published.iter().map(|e| e.event_type.as_str()).collect();
-    assert_eq!(types, ["workflow.started", "a.requested", "b.requested", "a.done", "checks.done", "go", "workflow.completed"]);
+    assert_eq!(
+        types,
+        ["workflow.started", "a.requested", "b.requested", "a.done", "checks.done", "go", "workflow.completed"]
+    );
     assert!(published.iter().all(|e| e.correlation_id.as_deref() == Some("k")));
     let mut folded = Records::default();
     let schemas = Schemas::new().unwrap();
@@ -124,9 +131,12 @@ fn a_claim_fans_out_joins_and_completes() {
     assert_eq!(folded.context.as_ref(), Some(&context));
     assert_eq!(folded.scopes, execution.records().scopes);
     assert_eq!(folded.branches, execution.records().branches);
-    assert_eq!(published[4].payload_value()["results"], json!({
-        "a": {"status": "SUCCESS", "result": {"risk": 1}}, "b": {"status": "SUCCESS", "result": "fine"}, "c": {"status": "NOT_REQUIRED"}
-    }));
+    assert_eq!(
+        published[4].payload_value()["results"],
+        json!({
+            "a": {"status": "SUCCESS", "result": {"risk": 1}}, "b": {"status": "SUCCESS", "result": "fine"}, "c": {"status": "NOT_REQUIRED"}
+        })
+    );
     for (key, bytes) in execution.changed_records(&schemas).unwrap() {
         assert_eq!(schemas.read_key(&schemas.write_key(&key).unwrap()).unwrap(), key);
         if let crate::context::RecordKey::Root(_) = key {
