@@ -194,11 +194,7 @@ impl Config {
         Config::read(file, Environment::of_process(), flags)
     }
 
-    fn read(
-        file: Option<&Path>,
-        environment: Environment,
-        flags: &Overrides,
-    ) -> Result<Config, ConfigError> {
+    fn read(file: Option<&Path>, environment: Environment, flags: &Overrides) -> Result<Config, ConfigError> {
         let mut sources = Figment::new();
         if let Some(path) = file {
             // figment takes a file that is not there for an empty one.
@@ -206,7 +202,7 @@ impl Config {
             sources = sources.merge(Dotted(Toml::file_exact(path)));
         }
         sources
-            .merge(Dotted(environment))
+            .merge(environment)
             .merge(Serialized::defaults(flags))
             .extract_lossy()
             .map_err(|error| ConfigError::Source(Box::new(error)))

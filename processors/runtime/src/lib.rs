@@ -1,1 +1,35 @@
-//! x
+//! What knows Kafka: the lane and its transactions, restore, the registry, configuration, metrics, health.
+
+mod admin;
+mod cache;
+mod clock;
+mod config;
+pub mod dead_letter;
+mod fail_point;
+mod health;
+pub mod kafka;
+mod lane;
+mod log;
+mod registry;
+mod tasks;
+pub mod telemetry;
+mod topic;
+mod topic_setup;
+mod watchdog;
+
+pub use admin::{Admin, AdminError};
+pub use config::{ClientSettings, Config, ConfigError, LANES_MAX, Overrides, PARTITIONS_MAX};
+pub use clock::wall_clock;
+pub use fail_point::{FailPoint, FailPoints};
+pub use health::{Health, InlineTask, LaneHealth};
+pub use lane::{Fixtures, Lane, LaneError};
+pub use log::{LogError, init_command_log, init_processor_log};
+pub use registry::Registry;
+pub use tasks::InlineTasks;
+pub use topic::Topics;
+pub use topic_setup::{
+    Accepts, CHANNEL_RECORD_MAX_BYTES, DEAD_LETTER_RECORD_MAX_BYTES, Finding, INBOX_RECORD_MAX_BYTES,
+    REPLICATION_OF_BROKER, Severity, TopicReport, TopicSetting, TopicSetupError, WantedTopic, check_topics,
+    create_topics, wanted_topics,
+};
+pub use watchdog::Watchdog;

@@ -1,10 +1,11 @@
 //! What a configuration must fulfil before anything is started with it.
 
 use thalweg_core::Channel;
+use thalweg_core::limits::RECORD_MARGIN_BYTES;
 
 use super::{Config, ConfigError, LANES_MAX, PARTITIONS_MAX};
 use crate::topic::Topics;
-use crate::topic_setup::{CHANNEL_RECORD_MAX_BYTES, RECORD_MARGIN_BYTES};
+use crate::topic_setup::CHANNEL_RECORD_MAX_BYTES;
 
 /// Bytes of a topic's name, Kafka's limit.
 const TOPIC_MAX_BYTES: usize = 249;
@@ -33,24 +34,18 @@ impl Config {
         ensure(!self.brokers.trim().is_empty(), "brokers", || {
             "not set: give --brokers, THALWEG_BROKERS or the file's `brokers`".to_owned()
         })?;
-        ensure(
-            is_topic_name(&self.namespace, NAMESPACE_MAX_BYTES),
-            "namespace",
-            || format!("must be 1 to {NAMESPACE_MAX_BYTES} of a-z A-Z 0-9 . _ -"),
-        )?;
+        ensure(is_topic_name(&self.namespace, NAMESPACE_MAX_BYTES), "namespace", || {
+            format!("must be 1 to {NAMESPACE_MAX_BYTES} of a-z A-Z 0-9 . _ -")
+        })?;
         let Some(instance) = &self.instance else { return Ok(()) };
         let length = 1..=INSTANCE_MAX_BYTES;
         let legal = length.contains(&instance.len()) && !instance.contains(char::is_control);
-        ensure(legal, "instance", || {
-            format!("must be 1 to {INSTANCE_MAX_BYTES} bytes without control characters")
-        })
+        ensure(legal, "instance", || format!("must be 1 to {INSTANCE_MAX_BYTES} bytes without control characters"))
     }
 
     fn check_counts(&self) -> Result<(), ConfigError> {
         let lanes = self.lanes.unwrap_or(1);
-        ensure((1..=LANES_MAX).contains(&lanes), "lanes", || {
-            format!("{lanes} is not in 1 to {LANES_MAX}")
-        })?;
+        ensure((1..=LANES_MAX).contains(&lanes), "lanes", || format!("{lanes} is not in 1 to {LANES_MAX}"))?;
         ensure((1..=PARTITIONS_MAX).contains(&self.partitions), "partitions", || {
             format!("{} is not in 1 to {PARTITIONS_MAX}", self.partitions)
         })?;
@@ -120,11 +115,7 @@ impl Config {
     }
 }
 
-fn ensure(
-    holds: bool,
-    setting: &'static str,
-    problem: impl FnOnce() -> String,
-) -> Result<(), ConfigError> {
+fn ensure(holds: bool, setting: &'static str, problem: impl FnOnce() -> String) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError::Setting { setting, problem: problem() }) }
 }
 

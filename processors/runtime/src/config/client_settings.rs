@@ -13,8 +13,7 @@ use super::ConfigError;
 const HIDDEN: &str = "(hidden)";
 
 /// Parts of a setting's name that mark its value as a secret. Rather too many than too few.
-const SECRET_MARKS: [&str; 7] =
-    ["password", "secret", "token", "pem", "oauthbearer", "jaas", "kinit"];
+const SECRET_MARKS: [&str; 7] = ["password", "secret", "token", "pem", "oauthbearer", "jaas", "kinit"];
 
 const EXACTLY_ONCE: &str = "the lane sets it, exactly-once depends on it";
 const LANE_GROUP: &str = "the lane sets it, the assignment of partitions depends on it";
@@ -94,9 +93,7 @@ impl ClientSettings {
     }
 
     fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| {
-            (name.as_str(), if is_secret(name) { HIDDEN } else { value.as_str() })
-        })
+        self.0.iter().map(|(name, value)| (name.as_str(), if is_secret(name) { HIDDEN } else { value.as_str() }))
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Dotted<P>(pub P);
 
 impl<P: Provider> Provider for Dotted<P> {
     fn metadata(&self) -> Metadata {
-        self.0.metadata()
+        self.0.metadata().interpolater(|_: &Profile, path: &[&str]| path.join("."))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {

@@ -16,11 +16,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment(variables.iter().map(|(name, value)| (own(name), own(value))).collect())
 }
 
-fn read(
-    text: &str,
-    variables: &[(&str, &str)],
-    flags: &Overrides,
-) -> Result<Config, ConfigError> {
+fn read(text: &str, variables: &[(&str, &str)], flags: &Overrides) -> Result<Config, ConfigError> {
     let file = file(text);
     Config::read(Some(file.path()), environment(variables), flags)
 }
@@ -82,8 +78,7 @@ fn every_setting_can_come_from_the_environment() {
         ("THALWEG_TEST_BROKERS", "elsewhere:9092"),
         ("PATH", "/bin"),
     ];
-    let config =
-        Config::read(None, environment(&variables), &Overrides::default()).unwrap();
+    let config = Config::read(None, environment(&variables), &Overrides::default()).unwrap();
     assert_eq!(config.brokers, "a:1,b:2");
     assert_eq!(config.instance.as_deref(), Some("007"));
     assert_eq!((config.lanes, config.partitions), (Some(2), 4));

@@ -1,0 +1,141 @@
+//! Puts a lane together from the configuration.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use thalweg_core::codec::Schemas;
+use thalweg_core::{Channel, Limits, Workflows};
+use thalweg_runtime::kafka::{KafkaSettings, RdKafka};
+use thalweg_runtime::{
+    Config, DEAD_LETTER_RECORD_MAX_BYTES, FailPoints, Fixtures, InlineTasks, Lane, LaneError, LaneHealth, Registry,
+    Topics,
+};
+use tokio::runtime::Handle;
+
+use crate::RouterError;
+
+/// How long the brokers may take to say which topics there are.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the lanes of one router share.
+pub struct Parts {
+    topics: Topics,
+    schemas: Arc<Schemas>,
+    registry: Arc<Registry>,
+    workflows: Arc<Workflows>,
+    partitions: i32,
+    instance: String,
+}
+
+impl Parts {
+    /// Checks the topics and registers the schemas that this router writes with.
+    pub fn prepare(config: &Config, workflows: Workflows, admin_port: u16) -> Result<Parts, RouterError> {
+        let topics = Topics::new(config);
+        let partitions = count_partitions(config, &topics)?;
+        let schemas = Arc::new(Schemas::new()?);
+        let registry = Registry::open(config.client(), topics.registry(), Arc::clone(&schemas));
+        let registry = registry.map_err(RouterError::Registry)?;
+        registry.register_schemas().map_err(RouterError::Registry)?;
+        Ok(Parts {
+            instance: config.instance_name(admin_port)?,
+            registry: Arc::new(registry),
+            workflows: Arc::new(workflows),
+            topics,
+            schemas,
+            partitions,
+        })
+    }
+
+    /// A lane with its own clients.
+    pub fn lane(
+        &self,
+        config: &Config,
+        health: LaneHealth,
+        runtime: &Handle,
+        fail_points: Option<FailPoints>,
+    ) -> Result<Lane<RdKafka>, RouterError> {
+        let deadline = Duration::from_millis(config.inline_deadline_ms);
+        let kafka = RdKafka::connect(KafkaSettings {
+            client: config.client(),
+            inbox: self.topics.inbox().to_owned(),
+            contexts: self.topics.contexts().to_owned(),
+            group: self.topics.group().to_owned(),
+            transactional_id: format!("{}.{}.{}", config.namespace, self.instance, health.number()),
+            transaction_timeout_ms: config.transaction_timeout_ms,
+            session_timeout_ms: config.session_timeout_ms,
+            message_max_bytes: DEAD_LETTER_RECORD_MAX_BYTES,
+        })?;
+        let fixtures = Fixtures {
+            schemas: Arc::clone(&self.schemas),
+            registry: Arc::clone(&self.registry),
+            workflows: Arc::clone(&self.workflows),
+            limits: Limits {
+                payload_max_bytes: config.payload_max_bytes,
+                effects_max_bytes: config.effects_max_bytes,
+                context_max_bytes: config.context_max_bytes,
+                step_max_events: config.step_max_events,
+                ..Limits::default()
+            },
+            tasks: InlineTasks::new(runtime.clone(), deadline, health.clone()),
+            inbox: self.topics.inbox().into(),
+            contexts: self.topics.contexts().into(),
+            dead_letters: self.topics.dead_letters().into(),
+            channels: Channel::ALL.iter().map(|channel| self.topics.channel(*channel).into()).collect(),
+            partitions: self.partitions,
+            batch_max_records: config.batch_max_records,
+            commit_interval: Duration::from_millis(config.commit_interval_ms),
+            step_max: Duration::from_millis(config.step_max_ms),
+        };
+        Ok(Lane::new(kafka, Arc::new(fixtures), health, fail_points))
+    }
+}
+
+/// Runs a lane on a thread of its own; where it ends by itself, the others are asked to stop.
+pub fn spawn(
+    mut lane: Lane<RdKafka>,
+    health: LaneHealth,
+    stop: Arc<AtomicBool>,
+) -> Result<JoinHandle<Result<(), LaneError>>, std::io::Error> {
+    std::thread::Builder::new().name(format!("lane-{}", health.number())).spawn(move || {
+        let stop = StopAll(stop);
+        let ended = lane.run(&stop.0);
+        if let Err(error) = &ended {
+            tracing::error!(%error, "a lane ended");
+            health.failed(error.to_string());
+        }
+        ended
+    })
+}
+
+/// Asks every lane to stop when it is dropped, also by a panic.
+struct StopAll(Arc<AtomicBool>);
+
+impl Drop for StopAll {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn count_partitions(config: &Config, topics: &Topics) -> Result<i32, RouterError> {
+    let unreachable = |error| RouterError::Unreachable { brokers: config.brokers.clone(), error };
+    let consumer: BaseConsumer = config.client().create().map_err(unreachable)?;
+    let metadata = consumer.fetch_metadata(None, METADATA_TIMEOUT).map_err(unreachable)?;
+    let count = |topic: &str| {
+        let found = metadata.topics().iter().find(|found| found.name() == topic).map(|found| found.partitions().len());
+        match found {
+            Some(count) if count > 0 => Ok(count as i32),
+            _ => Err(RouterError::TopicMissing { topic: topic.to_owned() }),
+        }
+    };
+    let (inbox, contexts) = (count(topics.inbox())?, count(topics.contexts())?);
+    if inbox != contexts {
+        return Err(RouterError::PartitionsChanged { inbox, contexts });
+    }
+    for topic in topics.channel_topics().into_iter().chain([topics.dead_letters(), topics.registry()]) {
+        count(topic)?;
+    }
+    Ok(inbox)
+}

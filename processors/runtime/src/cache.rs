@@ -1,0 +1,211 @@
+//! The lane's memory of one partition: a cache of the compacted topic, by encoded records.
+//!
+//! Records stay as they were written and are read when they are needed: an aborted transaction has nothing to undo
+//! here, and an open execution costs its bytes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use thalweg_core::codec::{CodecError, Schemas};
+use thalweg_core::context::{Branch, ContextKey, RecordKey, Scope, Stub};
+use thalweg_core::identity::execution_hash;
+use thalweg_core::{Execution, RecordStore, ScopeStatus};
+
+/// Takes a part of a key that is a hash already.
+#[derive(Default)]
+pub struct PassThrough(u64);
+
+impl Hasher for PassThrough {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+}
+
+/// A map by execution hash.
+pub type ByExecution<V> = HashMap<u128, V, BuildHasherDefault<PassThrough>>;
+
+/// Branch records of one scope, by name.
+type Branches = BTreeMap<String, Box<[u8]>>;
+
+/// Records of one open execution.
+#[derive(Default)]
+struct OpenRecords {
+    root: Option<Box<[u8]>>,
+    /// Few executions fan out at any time: the others pay one word for it.
+    inner: Option<Box<InnerRecords>>,
+}
+
+#[derive(Default)]
+struct InnerRecords {
+    scopes: BTreeMap<String, Box<[u8]>>,
+    branches: BTreeMap<String, Branches>,
+}
+
+/// What a lane knows of one partition's executions.
+#[derive(Default)]
+pub struct PartitionCache {
+    open: ByExecution<OpenRecords>,
+    closed: ByExecution<Stub>,
+    bytes: usize,
+    open_scopes: usize,
+}
+
+/// Bytes that an entry takes beside its record, roughly: the maps' slots and the allocation.
+const ENTRY_BYTES: usize = 64;
+
+impl PartitionCache {
+    /// Executions that are open.
+    pub fn open_executions(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Scopes that are open.
+    pub fn open_scopes(&self) -> usize {
+        self.open_scopes
+    }
+
+    /// Bytes held, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes + (self.open.len() + self.closed.len()) * ENTRY_BYTES
+    }
+
+    /// What is known of an execution, ready to be worked on.
+    ///
+    /// # Errors
+    /// Where its record can't be read.
+    pub fn execution(&self, id: &str, schemas: &Schemas) -> Result<Execution, CodecError> {
+        let hash = execution_hash(id);
+        if let Some(stub) = self.closed.get(&hash) {
+            return Ok(Execution::closed(id, *stub));
+        }
+        match self.open.get(&hash).and_then(|records| records.root.as_ref()) {
+            Some(root) => Execution::open(schemas.read_context(root)?, schemas),
+            None => Ok(Execution::unknown(id)),
+        }
+    }
+
+    /// Takes in a record that was committed, or read back on restore.
+    pub fn put(&mut self, key: &RecordKey, value: Vec<u8>, schemas: &Schemas) -> Result<(), CodecError> {
+        match key {
+            RecordKey::Root(id) => self.put_root(id, value),
+            RecordKey::Inner(key) => return self.put_inner(key, value, schemas),
+        }
+        Ok(())
+    }
+
+    fn put_root(&mut self, id: &str, value: Vec<u8>) {
+        let hash = execution_hash(id);
+        self.closed.remove(&hash);
+        self.bytes += value.len();
+        let old = self.open.entry(hash).or_default().root.replace(value.into());
+        self.bytes -= old.map_or(0, |old| old.len());
+    }
+
+    fn put_inner(&mut self, key: &ContextKey, value: Vec<u8>, schemas: &Schemas) -> Result<(), CodecError> {
+        let hash = execution_hash(&key.execution_id);
+        if self.closed.contains_key(&hash) {
+            return Ok(());
+        }
+        let inner = self.open.entry(hash).or_default().inner.get_or_insert_default();
+        self.bytes += value.len();
+        let old = match &key.branch {
+            Some(branch) => {
+                inner.branches.entry(key.scope.clone()).or_default().insert(branch.clone(), value.into())
+            }
+            None => {
+                let is_open = |bytes: &[u8]| schemas.read_scope(bytes).map(|scope| scope.status == ScopeStatus::Open);
+                let was = inner.scopes.get(&key.scope).map(|bytes| is_open(bytes)).transpose()?.unwrap_or(false);
+                let is = is_open(&value)?;
+                self.open_scopes = self.open_scopes + usize::from(is) - usize::from(was);
+                inner.scopes.insert(key.scope.clone(), value.into())
+            }
+        };
+        self.bytes -= old.map_or(0, |old| old.len());
+        Ok(())
+    }
+
+    /// The execution closed: only its stub stays.
+    pub fn close(&mut self, id: &str, stub: Stub, schemas: &Schemas) {
+        let hash = execution_hash(id);
+        self.forget(hash, schemas);
+        self.closed.insert(hash, stub);
+    }
+
+    /// A tombstone: nothing of the key stays.
+    pub fn remove(&mut self, key: &RecordKey, schemas: &Schemas) {
+        match key {
+            RecordKey::Root(id) => {
+                let hash = execution_hash(id);
+                self.forget(hash, schemas);
+                self.closed.remove(&hash);
+            }
+            RecordKey::Inner(key) => {
+                let Some(records) = self.open.get_mut(&execution_hash(&key.execution_id)) else { return };
+                let Some(inner) = &mut records.inner else { return };
+                let old = match &key.branch {
+                    Some(branch) => inner.branches.get_mut(&key.scope).and_then(|branches| branches.remove(branch)),
+                    None => inner.scopes.remove(&key.scope),
+                };
+                self.bytes -= old.map_or(0, |old| old.len());
+            }
+        }
+    }
+
+    fn forget(&mut self, hash: u128, schemas: &Schemas) {
+        let Some(records) = self.open.remove(&hash) else { return };
+        self.bytes -= records.root.map_or(0, |root| root.len());
+        let Some(inner) = records.inner else { return };
+        for scope in inner.scopes.values() {
+            self.bytes -= scope.len();
+            let open = schemas.read_scope(scope).is_ok_and(|scope| scope.status == ScopeStatus::Open);
+            self.open_scopes -= usize::from(open);
+        }
+        self.bytes -= inner.branches.values().flat_map(Branches::values).map(|branch| branch.len()).sum::<usize>();
+    }
+
+    /// After restore: scopes and branches whose execution has no root record are left over from one that is gone.
+    pub fn drop_orphans(&mut self, schemas: &Schemas) {
+        let orphans: Vec<u128> =
+            self.open.iter().filter(|(_, records)| records.root.is_none()).map(|(hash, _)| *hash).collect();
+        for hash in orphans {
+            self.forget(hash, schemas);
+        }
+    }
+}
+
+/// The scopes and branches of one partition, for the step.
+pub struct CachedRecords<'a> {
+    /// The partition's cache.
+    pub cache: &'a PartitionCache,
+    /// Reads the records.
+    pub schemas: &'a Schemas,
+}
+
+impl CachedRecords<'_> {
+    fn inner(&self, execution_id: &str) -> Option<&InnerRecords> {
+        self.cache.open.get(&execution_hash(execution_id))?.inner.as_deref()
+    }
+}
+
+impl RecordStore for CachedRecords<'_> {
+    fn scope(&self, execution_id: &str, scope: &str) -> Option<Scope> {
+        self.schemas.read_scope(self.inner(execution_id)?.scopes.get(scope)?).ok()
+    }
+
+    fn branch(&self, execution_id: &str, scope: &str, branch: &str) -> Option<Branch> {
+        self.schemas.read_branch(self.inner(execution_id)?.branches.get(scope)?.get(branch)?).ok()
+    }
+
+    fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch> {
+        let branches = self.inner(execution_id).and_then(|inner| inner.branches.get(scope));
+        branches.map_or_else(Vec::new, |all| all.values().filter_map(|b| self.schemas.read_branch(b).ok()).collect())
+    }
+}

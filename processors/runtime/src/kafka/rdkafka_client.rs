@@ -1,0 +1,272 @@
+//! The trait on librdkafka.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::listener::{Change, EndIsNoError, Generation, RebalanceListener};
+use super::restore_reader::RestoreReader;
+use super::transaction::{Forwarder, Transactions};
+use super::{ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, Outgoing, Polled};
+
+/// How long a request for offsets may take before the lane goes round again.
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one look for stable committed offsets lasts: while another owner's transaction is open there are none, and
+/// what is served already must not wait for it.
+const COMMITTED_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a seek may take.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a lane's client is made from.
+#[derive(Clone, Debug)]
+pub struct KafkaSettings {
+    /// Brokers, security and the user's own settings.
+    pub client: ClientConfig,
+    /// The inbox.
+    pub inbox: String,
+    /// The compacted topic of contexts.
+    pub contexts: String,
+    /// The consumer group.
+    pub group: String,
+    /// Prefix of the transactional ids, unique to this lane: `<ns>.<instance>.<lane>`.
+    pub transactional_id: String,
+    /// Milliseconds after which the broker aborts a transaction.
+    pub transaction_timeout_ms: u64,
+    /// Milliseconds without a heartbeat after which the group gives the partitions away.
+    pub session_timeout_ms: u64,
+    /// Bytes of the largest record that the lane writes.
+    pub message_max_bytes: usize,
+}
+
+impl KafkaSettings {
+    fn consumer(&self) -> ClientConfig {
+        let mut config = self.client.clone();
+        config
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("isolation.level", "read_committed")
+            .set("retry.backoff.ms", "5");
+        if config.get("fetch.queue.backoff.ms").is_none() {
+            config.set("fetch.queue.backoff.ms", "5");
+        }
+        config
+    }
+
+    fn member(&self) -> ClientConfig {
+        let mut config = self.consumer();
+        config
+            .set("group.id", &self.group)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", self.session_timeout_ms.to_string())
+            .set("heartbeat.interval.ms", (self.session_timeout_ms / 10).clamp(100, 3000).to_string());
+        config
+    }
+}
+
+/// The lane's clients on librdkafka.
+pub struct RdKafka {
+    settings: KafkaSettings,
+    consumer: BaseConsumer<RebalanceListener>,
+    uncommitted: BaseConsumer,
+    restore: RestoreReader,
+    transactions: Transactions,
+    forwarder: Option<Forwarder>,
+}
+
+impl RdKafka {
+    /// Connects: both transactional producers are initialised, then the group is joined.
+    ///
+    /// # Errors
+    /// Where the settings are refused, the brokers can't be reached, or the instance is in use.
+    pub fn connect(settings: KafkaSettings) -> Result<RdKafka, KafkaFault> {
+        let transactions = Transactions::new(&settings)?;
+        let fatal = |error: KafkaError| KafkaFault::Fatal(error.to_string());
+        let consumer: BaseConsumer<RebalanceListener> =
+            settings.member().create_with_context(RebalanceListener::default()).map_err(fatal)?;
+        let mut uncommitted = settings.consumer();
+        uncommitted.set("isolation.level", "read_uncommitted").set("group.id", format!("{}.restore", settings.group));
+        let mut restore = settings.consumer();
+        restore
+            .set("group.id", format!("{}.restore", settings.group))
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest");
+        let kafka = RdKafka {
+            uncommitted: uncommitted.create().map_err(fatal)?,
+            restore: RestoreReader::new(restore.create_with_context(EndIsNoError).map_err(fatal)?, settings.contexts.clone()),
+            transactions,
+            forwarder: None,
+            consumer,
+            settings,
+        };
+        kafka.consumer.subscribe(&[&kafka.settings.inbox]).map_err(fatal)?;
+        Ok(kafka)
+    }
+
+    fn offsets(&self, offsets: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaFault> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, offset) in offsets {
+            list.add_partition_offset(&self.settings.inbox, *partition, Offset::Offset(*offset)).map_err(retriable)?;
+        }
+        Ok(list)
+    }
+
+    fn partitions(&self, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.settings.inbox, partition);
+        }
+        list
+    }
+}
+
+/// A fault that the lane meets by going round again.
+pub(super) fn retriable(error: KafkaError) -> KafkaFault {
+    KafkaFault::Retriable(error.to_string())
+}
+
+impl Kafka for RdKafka {
+    type Generation = Generation;
+
+    fn poll(&mut self, timeout: Duration) -> Result<Polled<Generation>, KafkaFault> {
+        if let Some(change) = self.consumer.context().next() {
+            return Ok(changed(change));
+        }
+        let polled = match self.consumer.poll(timeout) {
+            None => Polled::Idle,
+            Some(Ok(message)) => Polled::Record(owned(&message)),
+            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                return Err(KafkaFault::Fatal(format!("the consumer can't go on: {code}")));
+            }
+            // The context has logged it; librdkafka goes on by itself.
+            Some(Err(_)) => Polled::Idle,
+        };
+        // A rebalance ends the poll that it came with: it is told before the next record.
+        Ok(match polled {
+            Polled::Idle => self.consumer.context().next().map_or(Polled::Idle, changed),
+            polled => polled,
+        })
+    }
+
+    fn serve(&mut self, offsets: &[(i32, i64)]) -> Result<(), KafkaFault> {
+        let list = self.offsets(offsets)?;
+        let sought = self.consumer.seek_partitions(list, SEEK_TIMEOUT).map_err(retriable)?;
+        for element in sought.elements() {
+            element.error().map_err(retriable)?;
+        }
+        self.consumer.resume(&self.partitions(offsets.iter().map(|(partition, _)| *partition))).map_err(retriable)
+    }
+
+    fn pause(&mut self, partitions: &[i32]) -> Result<(), KafkaFault> {
+        self.consumer.pause(&self.partitions(partitions.iter().copied())).map_err(retriable)
+    }
+
+    fn begin(&mut self) -> Result<(), KafkaFault> {
+        self.transactions.begin()
+    }
+
+    fn write(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+        self.transactions.write(record)
+    }
+
+    fn forward(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+        let forwarder = match &mut self.forwarder {
+            Some(forwarder) => forwarder,
+            none => none.insert(Forwarder::new(&self.settings)?),
+        };
+        forwarder.send(record)
+    }
+
+    fn forwarded(&mut self) -> Result<(), KafkaFault> {
+        self.forwarder.as_mut().map_or(Ok(()), Forwarder::wait)
+    }
+
+    fn send_offsets(&mut self, offsets: &[(i32, i64)], generation: &Generation) -> Result<(), KafkaFault> {
+        let list = self.offsets(offsets)?;
+        self.transactions.send_offsets(&list, generation)
+    }
+
+    fn commit(&mut self) -> Ended {
+        self.transactions.commit()
+    }
+
+    fn abort(&mut self) -> Ended {
+        self.transactions.abort()
+    }
+
+    fn resolve(&mut self) -> Result<(), KafkaFault> {
+        self.transactions.rebuild(&self.settings)
+    }
+
+    fn committed(&mut self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<i64>>, KafkaFault> {
+        let asked = self.partitions(partitions.iter().copied());
+        let list = self.consumer.committed_offsets(asked, COMMITTED_TIMEOUT).map_err(retriable)?;
+        let mut committed = BTreeMap::new();
+        for element in list.elements() {
+            element.error().map_err(retriable)?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            committed.insert(element.partition(), offset);
+        }
+        Ok(committed)
+    }
+
+    fn inbox_range(&mut self, partition: i32) -> Result<(i64, i64), KafkaFault> {
+        self.uncommitted.fetch_watermarks(&self.settings.inbox, partition, OFFSETS_TIMEOUT).map_err(retriable)
+    }
+
+    fn contexts_end(&mut self, partition: i32) -> Result<i64, KafkaFault> {
+        let range = self.uncommitted.fetch_watermarks(&self.settings.contexts, partition, OFFSETS_TIMEOUT);
+        range.map(|(_, end)| end).map_err(retriable)
+    }
+
+    fn contexts_stable_end(&mut self, partition: i32) -> Result<i64, KafkaFault> {
+        self.restore.stable_end(partition, OFFSETS_TIMEOUT)
+    }
+
+    fn read_contexts(&mut self, partition: i32) -> Result<(), KafkaFault> {
+        self.restore.read(partition)
+    }
+
+    fn poll_contexts(&mut self, timeout: Duration) -> Result<ContextsPolled, KafkaFault> {
+        self.restore.poll(timeout)
+    }
+
+    fn leave_contexts(&mut self, partition: i32) -> Result<(), KafkaFault> {
+        self.restore.leave(partition)
+    }
+
+    fn close(&mut self) {
+        // Unsubscribing revokes what is assigned; the callback must be answered before the group is left.
+        self.consumer.unsubscribe();
+        while let Some(Err(_)) = self.consumer.poll(Duration::from_millis(100)) {}
+    }
+}
+
+fn changed(change: Change) -> Polled<Generation> {
+    match change {
+        Change::Assigned(partitions, generation) => Polled::Assigned(partitions, generation),
+        Change::Revoked(partitions) => Polled::Revoked(partitions),
+    }
+}
+
+fn owned(message: &BorrowedMessage) -> InboxMessage {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    });
+    InboxMessage {
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or(0) * 1000,
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+    }
+}

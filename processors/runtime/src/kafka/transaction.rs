@@ -1,0 +1,274 @@
+//! Transactions on librdkafka: two producers in turn, and what each error means.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::util::Timeout;
+use rdkafka::ClientConfig;
+
+use super::listener::Generation;
+use super::rdkafka_client::{KafkaSettings, retriable};
+use super::{Ended, KafkaFault, Outgoing};
+use crate::clock::BootClock;
+
+/// How long a producer may take to be initialised, the end of an earlier transaction of its id included.
+const INIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an abort may take before its outcome counts as unknown.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one wait for room in the producer's queue lasts.
+const QUEUE_WAIT: Duration = Duration::from_millis(5);
+/// Records that a producer holds at most; a batch's outputs stay below.
+const QUEUE_MAX_RECORDS: &str = "1000000";
+/// Bytes of a batch of records, below the channels' record limit.
+const BATCH_BYTES: &str = "900000";
+
+/// Counts the records that were not delivered.
+#[derive(Clone, Default)]
+struct Undelivered(Arc<AtomicU32>);
+
+impl ClientContext for Undelivered {}
+
+impl ProducerContext for Undelivered {
+    type DeliveryOpaque = ();
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_err() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+type LaneProducer = ThreadedProducer<Undelivered>;
+
+/// The lane's transactional producers, used in turn: while the broker still writes the markers of one transaction,
+/// the next one of the same producer would meet CONCURRENT_TRANSACTIONS.
+pub(super) struct Transactions {
+    producers: [LaneProducer; 2],
+    turn: usize,
+    open: Option<Open>,
+    timeout: Duration,
+    /// The producer whose transaction ended in an unknown way.
+    unknown: Option<usize>,
+}
+
+struct Open {
+    began: BootClock,
+}
+
+impl Transactions {
+    pub fn new(settings: &KafkaSettings) -> Result<Transactions, KafkaFault> {
+        let timeout = Duration::from_millis(settings.transaction_timeout_ms);
+        Ok(Transactions {
+            producers: [producer(settings, 0)?, producer(settings, 1)?],
+            turn: 0,
+            open: None,
+            timeout,
+            unknown: None,
+        })
+    }
+
+    fn current(&self) -> &LaneProducer {
+        &self.producers[self.turn]
+    }
+
+    pub fn begin(&mut self) -> Result<(), KafkaFault> {
+        self.turn = 1 - self.turn;
+        let began = BootClock::now();
+        if let Err(error) = self.current().begin_transaction() {
+            // Nothing was begun, but a producer that can't begin is of no use any more.
+            self.unknown = Some(self.turn);
+            return Err(self.fault(error, began));
+        }
+        self.open = Some(Open { began });
+        Ok(())
+    }
+
+    pub fn write(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+        send(self.current(), record)
+    }
+
+    pub fn send_offsets(&mut self, offsets: &TopicPartitionList, generation: &Generation) -> Result<(), KafkaFault> {
+        let began = self.began();
+        self.current().send_offsets_to_transaction(offsets, generation, self.timeout).map_err(|e| self.fault(e, began))
+    }
+
+    pub fn commit(&mut self) -> Ended {
+        let began = self.began();
+        let producer = self.current();
+        // The library's own flush inside commit_transaction sleeps 100 ms at a time.
+        while producer.in_flight_count() > 0 {
+            producer.poll(Duration::from_millis(1));
+        }
+        match producer.commit_transaction(Timeout::Never) {
+            Ok(()) => {
+                self.open = None;
+                Ended::Committed
+            }
+            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                let why = self.fault(KafkaError::Transaction(error), began);
+                match self.abort() {
+                    Ended::Aborted(_) => Ended::Aborted(why),
+                    other => other,
+                }
+            }
+            Err(error) => self.unknown_or_fenced(error, began),
+        }
+    }
+
+    pub fn abort(&mut self) -> Ended {
+        let began = self.began();
+        let why = KafkaFault::Retriable("aborted by the lane".to_owned());
+        if self.open.is_none() {
+            return Ended::Aborted(why);
+        }
+        match self.current().abort_transaction(ABORT_TIMEOUT) {
+            Ok(()) => {
+                self.open = None;
+                Ended::Aborted(why)
+            }
+            Err(error) => self.unknown_or_fenced(error, began),
+        }
+    }
+
+    /// The one place that tells a rival from a transaction that outlived its time: librdkafka reports both as fenced.
+    fn unknown_or_fenced(&mut self, error: KafkaError, began: BootClock) -> Ended {
+        self.unknown = Some(self.turn);
+        self.open = None;
+        match self.fault(error, began) {
+            fault @ KafkaFault::InstanceInUse(_) => Ended::Fatal(fault),
+            fault => Ended::Unknown(fault),
+        }
+    }
+
+    fn began(&self) -> BootClock {
+        self.open.as_ref().map_or_else(BootClock::now, |open| open.began)
+    }
+
+    fn fault(&self, error: KafkaError, began: BootClock) -> KafkaFault {
+        let KafkaError::Transaction(error) = error else { return retriable(error) };
+        let text = describe(&error);
+        match error.code() {
+            RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::RebalanceInProgress => KafkaFault::Rebalance(text),
+            code if is_fenced(code) && began.elapsed() < self.timeout => KafkaFault::InstanceInUse(text),
+            _ => KafkaFault::Retriable(text),
+        }
+    }
+
+    /// Replaces the producer whose transaction ended in an unknown way: the initialisation of its successor makes the
+    /// coordinator finish that transaction, one way or the other.
+    pub fn rebuild(&mut self, settings: &KafkaSettings) -> Result<(), KafkaFault> {
+        if let Some(number) = self.unknown {
+            self.producers[number] = producer(settings, number)?;
+            self.unknown = None;
+        }
+        Ok(())
+    }
+}
+
+fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch
+    )
+}
+
+fn describe(error: &RDKafkaError) -> String {
+    format!("{}: {}", error.name(), error.string())
+}
+
+fn producer(settings: &KafkaSettings, number: usize) -> Result<LaneProducer, KafkaFault> {
+    let mut config = base(settings);
+    config
+        .set("transactional.id", format!("{}.{number}", settings.transactional_id))
+        .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
+    let producer: LaneProducer =
+        config.create_with_context(Undelivered::default()).map_err(|e| KafkaFault::Fatal(e.to_string()))?;
+    let deadline = Instant::now() + INIT_TIMEOUT;
+    loop {
+        match producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
+            Ok(()) => return Ok(producer),
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}
+            Err(KafkaError::Transaction(error)) => return Err(KafkaFault::Retriable(describe(&error))),
+            Err(error) => return Err(retriable(error)),
+        }
+    }
+}
+
+fn base(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = settings.client.clone();
+    config
+        .set("enable.idempotence", "true")
+        .set("partitioner", "murmur2_random")
+        .set("message.max.bytes", settings.message_max_bytes.to_string())
+        .set("delivery.timeout.ms", settings.transaction_timeout_ms.to_string())
+        .set("queue.buffering.max.messages", QUEUE_MAX_RECORDS)
+        .set("retry.backoff.ms", "5");
+    for (name, value) in [("compression.type", "lz4"), ("batch.size", BATCH_BYTES), ("linger.ms", "0")] {
+        if config.get(name).is_none() {
+            config.set(name, value);
+        }
+    }
+    config
+}
+
+fn send(producer: &LaneProducer, record: &Outgoing) -> Result<(), KafkaFault> {
+    let mut headers = (!record.headers.is_empty()).then(|| OwnedHeaders::new_with_capacity(record.headers.len()));
+    for (key, value) in &record.headers {
+        headers = headers.map(|list| list.insert(Header { key, value: value.as_deref() }));
+    }
+    let mut outgoing: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic).partition(record.partition);
+    outgoing.key = record.key.as_deref();
+    outgoing.payload = record.value.as_deref();
+    outgoing.headers = headers;
+    loop {
+        match producer.send(outgoing) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                outgoing = refused;
+                producer.poll(QUEUE_WAIT);
+            }
+            Err((error, _)) => return Err(KafkaFault::Retriable(format!("{}: {error}", record.topic))),
+        }
+    }
+}
+
+/// Sends records outside of any transaction, idempotently: a transactional re-send would hold back the readers of
+/// every partition that it touches.
+pub(super) struct Forwarder {
+    producer: LaneProducer,
+    undelivered: Undelivered,
+    timeout: Duration,
+}
+
+impl Forwarder {
+    pub fn new(settings: &KafkaSettings) -> Result<Forwarder, KafkaFault> {
+        let undelivered = Undelivered::default();
+        let producer = base(settings)
+            .create_with_context(undelivered.clone())
+            .map_err(|error: KafkaError| KafkaFault::Fatal(error.to_string()))?;
+        Ok(Forwarder { producer, undelivered, timeout: Duration::from_millis(settings.transaction_timeout_ms) })
+    }
+
+    pub fn send(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+        send(&self.producer, record)
+    }
+
+    pub fn wait(&mut self) -> Result<(), KafkaFault> {
+        let deadline = Instant::now() + self.timeout;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(Duration::from_millis(1));
+        }
+        let undelivered = self.undelivered.0.swap(0, Ordering::Relaxed);
+        if undelivered > 0 || self.producer.in_flight_count() > 0 {
+            return Err(KafkaFault::Retriable("a forwarded record was not acknowledged".to_owned()));
+        }
+        Ok(())
+    }
+}

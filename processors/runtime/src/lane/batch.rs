@@ -1,0 +1,301 @@
+//! Step 3: a batch of inputs and due work becomes one transaction's content. Nothing here touches Kafka.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Instant;
+
+use thalweg_core::apply::{Action, DeadLetter, Step, drive};
+use thalweg_core::context::RecordKey;
+use thalweg_core::identity::execution_hash;
+use thalweg_core::inbound::{
+    self, HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord, Reading, Refusal,
+};
+use thalweg_core::task::{TaskCall, TaskRun};
+use thalweg_core::{Channel, ErrorCode, Event, Execution};
+
+use super::partition::Partition;
+use super::tally::{DeadLetterNote, Tally, TaskNote};
+use super::{Fixtures, LaneError};
+use crate::cache::{ByExecution, CachedRecords};
+use crate::clock::wall_clock;
+use crate::dead_letter::{self, Reason};
+use crate::kafka::{InboxMessage, Outgoing};
+
+/// Records that one transaction writes at most, roughly: a producer holds many more.
+const OUTPUTS_MAX: usize = 50_000;
+
+/// An execution that the batch has worked on.
+struct Touched {
+    execution: Execution,
+    partition: i32,
+}
+
+/// A record of a context that changed: what to write, and where the cache takes it in.
+pub struct ChangedRecord {
+    pub key: RecordKey,
+    pub outgoing: Outgoing,
+}
+
+/// The content of one transaction.
+pub struct Batch<'a> {
+    fixtures: &'a Fixtures,
+    began: Instant,
+    touched: ByExecution<Touched>,
+    pub outputs: Vec<Outgoing>,
+    pub forwards: Vec<Outgoing>,
+    /// The next inbox offset of each partition that the batch read from or writes executions of.
+    pub offsets: BTreeMap<i32, i64>,
+    pub tally: Tally,
+    /// The executions that it went on with, in order: partition and execution.
+    pub gone_on: Vec<(i32, String)>,
+}
+
+impl<'a> Batch<'a> {
+    pub fn new(fixtures: &'a Fixtures) -> Batch<'a> {
+        Batch {
+            fixtures,
+            began: Instant::now(),
+            touched: ByExecution::default(),
+            outputs: Vec::new(),
+            forwards: Vec::new(),
+            offsets: BTreeMap::new(),
+            tally: Tally::default(),
+            gone_on: Vec::new(),
+        }
+    }
+
+    /// No room for more: its time is over, or its transaction is large enough.
+    pub fn is_full(&self) -> bool {
+        self.began.elapsed() >= self.fixtures.step_max || self.outputs.len() >= OUTPUTS_MAX
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Goes on with an execution whose queue an earlier transaction has left.
+    pub fn go_on(&mut self, partition: &Partition, execution_id: String) -> Result<(), LaneError> {
+        self.offsets.entry(partition.number).or_insert(partition.next_offset);
+        self.step(partition, &execution_id, None, None)?;
+        self.gone_on.push((partition.number, execution_id));
+        Ok(())
+    }
+
+    /// Handles one inbox record.
+    pub fn handle(&mut self, partition: &Partition, message: &InboxMessage) -> Result<(), LaneError> {
+        self.offsets.insert(partition.number, message.offset + 1);
+        match self.read(message) {
+            Ok(Reading::Event(inbound)) => {
+                let id = inbound.event.execution_id.clone();
+                self.step(partition, &id, Some(*inbound), Some(message))
+            }
+            Ok(Reading::Elsewhere { partition, execution_id, event_id }) => {
+                self.forward(message, partition, &execution_id, &event_id);
+                Ok(())
+            }
+            Err(refusal) => {
+                self.refuse(message, &refusal);
+                Ok(())
+            }
+        }
+    }
+
+    fn read(&self, message: &InboxMessage) -> Result<Reading, Refusal> {
+        let fixtures = self.fixtures;
+        let redrive = match message.header(HEADER_REDRIVE) {
+            None => 0,
+            Some(text) => text.parse().map_err(|_| {
+                Refusal::new(ErrorCode::EventInvalid, format!("header {HEADER_REDRIVE} is no number: {text:?}"))
+            })?,
+        };
+        let record = InboxRecord {
+            topic: &fixtures.inbox,
+            partition: message.partition,
+            offset: message.offset,
+            timestamp: message.timestamp,
+            key: message.key.as_deref(),
+            value: message.value.as_deref(),
+            origin: message.header(HEADER_ORIGIN),
+            redrive,
+        };
+        let read = || inbound::read(&record, fixtures.partitions, &fixtures.schemas, &fixtures.limits);
+        match read() {
+            Err(refusal) if refusal.code == ErrorCode::SchemaUnknown && fixtures.registry.refresh() => read(),
+            reading => reading,
+        }
+    }
+
+    fn position(&self, message: &InboxMessage) -> String {
+        format!("{}/{}/{}", self.fixtures.inbox, message.partition, message.offset)
+    }
+
+    fn forward(&mut self, message: &InboxMessage, partition: i32, execution_id: &str, event_id: &str) {
+        let position = self.position(message);
+        let origin = message.header(HEADER_ORIGIN).unwrap_or(&position).to_owned();
+        let stamped = [HEADER_INPUT, HEADER_ORIGIN, HEADER_EVENT_ID];
+        let mut headers: Vec<_> =
+            message.headers.iter().filter(|(name, _)| !stamped.contains(&name.as_str())).cloned().collect();
+        for (name, text) in [(HEADER_INPUT, position.as_str()), (HEADER_ORIGIN, &origin), (HEADER_EVENT_ID, event_id)] {
+            headers.push((name.to_owned(), Some(text.as_bytes().to_vec())));
+        }
+        self.tally.forwarded += 1;
+        self.forwards.push(Outgoing {
+            topic: Arc::clone(&self.fixtures.inbox),
+            partition,
+            key: Some(execution_id.as_bytes().to_vec()),
+            value: message.value.clone(),
+            headers,
+        });
+    }
+
+    fn refuse(&mut self, message: &InboxMessage, refusal: &Refusal) {
+        let position = self.position(message);
+        let reason = Reason {
+            code: Some(refusal.code),
+            message: &refusal.message,
+            input: Some(&position),
+            origin: Some(message.header(HEADER_ORIGIN).unwrap_or(&position)),
+            redrive: message.header(HEADER_REDRIVE).and_then(|text| text.parse().ok()).unwrap_or(0),
+            ..Reason::default()
+        };
+        self.outputs.push(dead_letter::of_record(&self.fixtures.dead_letters, message, &reason));
+        self.tally.refused += 1;
+        self.tally.dead_letters.push(DeadLetterNote { code: refusal.code, input: Some(position), task: None });
+    }
+
+    fn step(
+        &mut self,
+        partition: &Partition,
+        execution_id: &str,
+        inbound: Option<Inbound>,
+        message: Option<&InboxMessage>,
+    ) -> Result<(), LaneError> {
+        let fixtures = self.fixtures;
+        let touched = match self.touched.entry(execution_hash(execution_id)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let execution = partition.cache.execution(execution_id, &fixtures.schemas);
+                let execution =
+                    execution.map_err(|error| LaneError::Contexts { partition: partition.number, error })?;
+                entry.insert(Touched { execution, partition: partition.number })
+            }
+        };
+        let records = CachedRecords { cache: &partition.cache, schemas: &fixtures.schemas };
+        let step =
+            Step { now: wall_clock(), workflows: &fixtures.workflows, limits: &fixtures.limits, store: &records };
+        let (began, tasks) = (self.began, &mut self.tally.tasks);
+        let mut run = |call: TaskCall| -> TaskRun {
+            let task = call.task.task_id().to_owned();
+            let run = fixtures.tasks.run(call);
+            let failure = run.result.as_ref().err().map(|failure| failure.code);
+            tasks.push(TaskNote { task, failure, seconds: run.duration_ms / 1000.0 });
+            run
+        };
+        let mut cut = || began.elapsed() >= fixtures.step_max;
+        let actions = drive(&mut touched.execution, inbound, &step, &mut run, &mut cut);
+        for action in actions {
+            self.act(partition.number, execution_id, action, message)?;
+        }
+        Ok(())
+    }
+
+    fn act(
+        &mut self,
+        partition: i32,
+        execution_id: &str,
+        action: Action,
+        message: Option<&InboxMessage>,
+    ) -> Result<(), LaneError> {
+        match action {
+            Action::Publish(event, input) => self.publish(partition, &event, input),
+            Action::DeadLetter(letter) => self.dead_letter(partition, &letter, message),
+            Action::Duplicate => {
+                self.tally.duplicates += 1;
+                Ok(())
+            }
+            Action::Notice(notice) => {
+                self.tally.notices.push((execution_id.to_owned(), notice));
+                Ok(())
+            }
+            Action::RunTask(_) => Ok(()),
+        }
+    }
+
+    fn publish(&mut self, partition: i32, event: &Event, input: Option<String>) -> Result<(), LaneError> {
+        let channel = event.channel.parse().unwrap_or(Channel::SystemEvents);
+        *self.tally.events.entry(channel).or_default() += 1;
+        if input.is_some() {
+            let rejected = event.event_type == "transition.rejected";
+            self.tally.rejected += u64::from(rejected);
+            self.tally.applied += u64::from(!rejected);
+        }
+        self.outputs.push(Outgoing {
+            topic: Arc::clone(self.fixtures.channel(channel)),
+            partition,
+            key: Some(event.execution_id.as_bytes().to_vec()),
+            value: Some(self.fixtures.schemas.write_event(event).map_err(LaneError::Record)?),
+            headers: input.map(|position| (HEADER_INPUT.to_owned(), Some(position.into_bytes()))).into_iter().collect(),
+        });
+        Ok(())
+    }
+
+    fn dead_letter(
+        &mut self,
+        partition: i32,
+        letter: &DeadLetter,
+        message: Option<&InboxMessage>,
+    ) -> Result<(), LaneError> {
+        let origin = message.and_then(|message| message.header(HEADER_ORIGIN)).or(letter.event_input.as_deref());
+        let reason = Reason {
+            code: Some(letter.code),
+            message: &letter.message,
+            input: letter.input.as_deref(),
+            origin,
+            redrive: message.and_then(|m| m.header(HEADER_REDRIVE)).and_then(|text| text.parse().ok()).unwrap_or(0),
+            execution_id: Some(&letter.event.execution_id),
+            event_id: Some(&letter.event.event_id),
+            task_id: letter.task_id.as_deref(),
+            attempts: letter.attempts,
+        };
+        let topic = &self.fixtures.dead_letters;
+        let outgoing = match message {
+            Some(message) if letter.event_input.as_deref() == Some(&self.position(message)) => {
+                dead_letter::of_record(topic, message, &reason)
+            }
+            _ => {
+                let event = self.fixtures.schemas.write_event(&letter.event).map_err(LaneError::Record)?;
+                dead_letter::of_event(topic, partition, &letter.event.execution_id, event, &reason)
+            }
+        };
+        self.outputs.push(outgoing);
+        self.tally.refused += u64::from(letter.input.is_some());
+        let note = DeadLetterNote { code: letter.code, input: letter.input.clone(), task: letter.task_id.clone() };
+        self.tally.dead_letters.push(note);
+        Ok(())
+    }
+
+    /// The context records that the batch changed, each written once however many events touched it.
+    pub fn changed_records(&mut self) -> Result<Vec<ChangedRecord>, LaneError> {
+        let mut changed = Vec::new();
+        for touched in self.touched.values_mut() {
+            let records = touched.execution.changed_records(&self.fixtures.schemas).map_err(LaneError::Record)?;
+            for (key, value) in records {
+                let outgoing = Outgoing {
+                    topic: Arc::clone(&self.fixtures.contexts),
+                    partition: touched.partition,
+                    key: Some(self.fixtures.schemas.write_key(&key).map_err(LaneError::Record)?),
+                    value: Some(value),
+                    headers: Vec::new(),
+                };
+                changed.push(ChangedRecord { key, outgoing });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// The executions that it worked on: partition and execution.
+    pub fn executions(&self) -> impl Iterator<Item = (i32, &Execution)> {
+        self.touched.values().map(|touched| (touched.partition, &touched.execution))
+    }
+}

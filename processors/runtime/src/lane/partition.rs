@@ -1,0 +1,175 @@
+//! One assigned partition: being restored, or served.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use thalweg_core::ErrorCode;
+use thalweg_core::codec::Schemas;
+use thalweg_core::context::{RecordKey, Stub};
+
+use super::LaneError;
+use super::due::DueQueue;
+use crate::cache::PartitionCache;
+use crate::kafka::{Kafka, KafkaFault};
+
+/// A partition that the lane owns.
+pub struct Partition {
+    pub number: i32,
+    pub cache: PartitionCache,
+    pub phase: Phase,
+    /// The lane's own next inbox offset: set by restore, moved by committed batches, always at least 0.
+    pub next_offset: i64,
+    /// Executions with `pending` events: work that needs no poll to go on, oldest first.
+    pub due: DueQueue,
+}
+
+/// How far a partition is.
+pub enum Phase {
+    /// Its committed offset, and then the end of its contexts, are asked for.
+    Locating { since: Instant },
+    /// What is committed of its contexts must reach `end`, so that no older owner's transaction is open any more.
+    Settling { since: Instant, end: i64 },
+    /// Its contexts are read up to `end`.
+    Reading(Reading),
+    /// Inputs are taken.
+    Served,
+}
+
+/// A read of the contexts that is under way.
+pub struct Reading {
+    since: Instant,
+    records: u64,
+    newest_applied: i64,
+    pending: BTreeSet<String>,
+}
+
+/// A restored partition, for the telemetry.
+pub struct Restored {
+    pub contexts: u64,
+    pub seconds: f64,
+}
+
+impl Partition {
+    pub fn new(number: i32) -> Partition {
+        Partition {
+            number,
+            cache: PartitionCache::default(),
+            phase: Phase::Locating { since: Instant::now() },
+            next_offset: -1,
+            due: DueQueue::default(),
+        }
+    }
+
+    pub fn is_locating(&self) -> bool {
+        matches!(self.phase, Phase::Locating { .. })
+    }
+
+    pub fn is_served(&self) -> bool {
+        matches!(self.phase, Phase::Served)
+    }
+
+    /// Goes one move further; `committed` is the stable committed offset, where it is known now. The order of the moves is what makes a restore complete.
+    ///
+    /// An owner whose transaction is still open when this one takes over either commits it, and then the stable
+    /// committed offset is its, or can commit it no more. So: the offset first, then the end of contexts with
+    /// uncommitted records counted, then all that is committed up to that end.
+    pub fn locate<K: Kafka>(&mut self, kafka: &mut K, committed: Option<Option<i64>>) -> Result<(), LaneError> {
+        match self.phase {
+            Phase::Locating { since } => {
+                let Some(committed) = committed else { return Ok(()) };
+                let Some(end) = tolerate(kafka.contexts_end(self.number))? else { return Ok(()) };
+                self.next_offset = committed.unwrap_or(-1);
+                self.phase = Phase::Settling { since, end };
+            }
+            Phase::Settling { since, end } => {
+                let Some(stable) = tolerate(kafka.contexts_stable_end(self.number))? else { return Ok(()) };
+                if stable >= end && tolerate(kafka.read_contexts(self.number))?.is_some() {
+                    let reading = Reading { since, records: 0, newest_applied: -1, pending: BTreeSet::new() };
+                    self.phase = Phase::Reading(reading);
+                }
+            }
+            Phase::Reading(_) | Phase::Served => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in a record of the contexts.
+    pub fn take(&mut self, key: &[u8], value: Option<Vec<u8>>, schemas: &Schemas) -> Result<(), LaneError> {
+        let Phase::Reading(reading) = &mut self.phase else { return Ok(()) };
+        reading.records += 1;
+        let unreadable = |error| LaneError::Contexts { partition: self.number, error };
+        let key = schemas.read_key(key).map_err(unreadable)?;
+        let Some(value) = value else {
+            self.cache.remove(&key, schemas);
+            return Ok(());
+        };
+        let RecordKey::Root(id) = &key else {
+            return self.cache.put(&key, value, schemas).map_err(unreadable);
+        };
+        let context = schemas.read_context(&value).map_err(unreadable)?;
+        reading.newest_applied = reading.newest_applied.max(context.applied_offset);
+        if context.pending.is_empty() {
+            reading.pending.remove(id);
+        } else {
+            reading.pending.insert(id.clone());
+        }
+        if context.status.is_closed() {
+            self.cache.close(id, Stub::of(&context), schemas);
+            return Ok(());
+        }
+        self.cache.put(&key, value, schemas).map_err(unreadable)
+    }
+
+    /// The contexts were read to their end: checks them against the inbox, and serves the partition.
+    pub fn finish<K: Kafka>(&mut self, kafka: &mut K, schemas: &Schemas) -> Result<Option<Restored>, LaneError> {
+        let Phase::Reading(reading) = &mut self.phase else { return Ok(None) };
+        let Some((start, end)) = tolerate(kafka.inbox_range(self.number))? else { return Ok(None) };
+        let replaced = |what: String| Err(LaneError::InboxReplaced { partition: self.number, what });
+        if reading.newest_applied >= end {
+            return replaced(format!("a context has applied offset {}, the inbox ends at {end}", reading.newest_applied));
+        }
+        let offset = match self.next_offset {
+            -1 if reading.records == 0 => start,
+            -1 => return replaced("there are contexts, but no committed offset".to_owned()),
+            committed if committed < start => {
+                return replaced(format!("the committed offset {committed} lies before the inbox's start {start}"));
+            }
+            committed => committed,
+        };
+        if tolerate(kafka.serve(&[(self.number, offset)]))?.is_none() {
+            return Ok(None);
+        }
+        tolerate(kafka.leave_contexts(self.number))?;
+        self.cache.drop_orphans(schemas);
+        for id in &reading.pending {
+            self.due.push(id);
+        }
+        self.next_offset = offset;
+        let restored = Restored { contexts: reading.records, seconds: reading.since.elapsed().as_secs_f64() };
+        self.phase = Phase::Served;
+        Ok(Some(restored))
+    }
+}
+
+/// A fault that the next round may not meet is none; another one ends the lane.
+pub fn tolerate<T>(answer: Result<T, KafkaFault>) -> Result<Option<T>, LaneError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(fault @ (KafkaFault::Fatal(_) | KafkaFault::InstanceInUse(_))) => Err(LaneError::Kafka(fault)),
+        Err(fault) => {
+            tracing::debug!(%fault, "restore goes on in the next round");
+            Ok(None)
+        }
+    }
+}
+
+impl LaneError {
+    /// The code of the error, where it has one.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            LaneError::InboxReplaced { .. } => Some(ErrorCode::InboxReplaced),
+            LaneError::Kafka(KafkaFault::InstanceInUse(_)) => Some(ErrorCode::InstanceInUse),
+            LaneError::Kafka(_) | LaneError::Contexts { .. } | LaneError::Record(_) => None,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The registry topic: schemas by fingerprint.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use thalweg_core::codec::{Fingerprint, Schemas};
+
+/// How long reading the registry to its end, or writing to it, may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Key prefix of a schema: `schema/` and the fingerprint's bytes in hexadecimal.
+const SCHEMA_PREFIX: &str = "schema/";
+
+/// The registry as one process sees it.
+pub struct Registry {
+    schemas: Arc<Schemas>,
+    topic: String,
+    client: ClientConfig,
+    reader: Mutex<Reader>,
+}
+
+struct Reader {
+    consumer: BaseConsumer,
+    /// The next offset to read.
+    position: i64,
+}
+
+impl Registry {
+    /// Connects and reads the registry to its end.
+    ///
+    /// # Errors
+    /// Where the topic can't be read.
+    pub fn open(client: ClientConfig, topic: &str, schemas: Arc<Schemas>) -> Result<Registry, KafkaError> {
+        let mut config = client.clone();
+        config
+            .set("group.id", format!("{topic}.reader"))
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest");
+        let consumer: BaseConsumer = config.create()?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Beginning)?;
+        consumer.assign(&list)?;
+        let reader = Mutex::new(Reader { consumer, position: 0 });
+        let registry = Registry { schemas, topic: topic.to_owned(), client, reader };
+        registry.read_to_end()?;
+        Ok(registry)
+    }
+
+    /// Registers what this process writes with and the registry lacks. A router does so before its first write.
+    ///
+    /// # Errors
+    /// Where a record is not acknowledged.
+    pub fn register_schemas(&self) -> Result<(), KafkaError> {
+        let registered = self.read_to_end()?;
+        let missing: Vec<_> =
+            Schemas::to_register().into_iter().filter(|(fingerprint, _)| !registered.contains(fingerprint)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut config = self.client.clone();
+        let producer: BaseProducer = config.set("enable.idempotence", "true").create()?;
+        for (fingerprint, text) in missing {
+            let key = key_of(&fingerprint);
+            let record = BaseRecord::to(&self.topic).partition(0).key(key.as_str()).payload(text);
+            producer.send(record).map_err(|(error, _)| error)?;
+        }
+        producer.flush(TIMEOUT)
+    }
+
+    /// Looks for schemas that were registered since. Returns whether there were any records.
+    pub fn refresh(&self) -> bool {
+        match self.read_to_end() {
+            Ok(found) => !found.is_empty(),
+            Err(error) => {
+                tracing::warn!(%error, "the registry can't be read");
+                false
+            }
+        }
+    }
+
+    /// Takes in what is new up to the present end; returns the fingerprints that were seen.
+    fn read_to_end(&self) -> Result<Vec<Fingerprint>, KafkaError> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, end) = reader.consumer.fetch_watermarks(&self.topic, 0, TIMEOUT)?;
+        let deadline = Instant::now() + TIMEOUT;
+        let mut seen = Vec::new();
+        while reader.position < end {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut));
+            }
+            let position = match reader.consumer.poll(left) {
+                None => continue,
+                Some(Err(error)) => return Err(error),
+                Some(Ok(message)) => {
+                    if let (Some(key), Some(text)) = (message.key(), message.payload()) {
+                        seen.extend(self.learn(key, text));
+                    }
+                    message.offset() + 1
+                }
+            };
+            reader.position = position;
+        }
+        Ok(seen)
+    }
+
+    fn learn(&self, key: &[u8], text: &[u8]) -> Option<Fingerprint> {
+        let fingerprint = fingerprint_in(std::str::from_utf8(key).ok()?)?;
+        if let Err(error) = self.schemas.learn(fingerprint, std::str::from_utf8(text).ok()?) {
+            tracing::warn!(%error, "a registered schema can't be used");
+        }
+        Some(fingerprint)
+    }
+}
+
+fn key_of(fingerprint: &Fingerprint) -> String {
+    format!("{SCHEMA_PREFIX}{:016x}", u64::from_be_bytes(*fingerprint))
+}
+
+fn fingerprint_in(key: &str) -> Option<Fingerprint> {
+    let digits = key.strip_prefix(SCHEMA_PREFIX)?;
+    u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16).map(u64::to_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_holds_the_fingerprints_bytes_in_order() {
+        let fingerprint = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
+        assert_eq!(key_of(&fingerprint), "schema/0123456789abcdef");
+        assert_eq!(fingerprint_in(&key_of(&fingerprint)), Some(fingerprint));
+        assert_eq!(fingerprint_in("schema/1"), None);
+        assert_eq!(fingerprint_in("router/x"), None);
+    }
+}

@@ -1,0 +1,63 @@
+//! Runs of tasks.
+
+use std::sync::{OnceLock, PoisonError};
+
+use prometheus::Histogram;
+use thalweg_core::ErrorCode;
+use tracing::{debug, warn};
+
+use super::{Metrics, UNREGISTERED};
+
+/// The outcome of a task that did not fail.
+const SUCCESS: &str = "SUCCESS";
+
+/// A task ran.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskRan<'a> {
+    /// The task.
+    pub task: &'a str,
+    /// How it failed, if it did.
+    pub failure: Option<ErrorCode>,
+    /// Seconds that it ran.
+    pub seconds: f64,
+}
+
+impl TaskRan<'_> {
+    /// Counts and logs it.
+    pub fn emit(self) {
+        match self.failure {
+            None => debug!(task = self.task, seconds = self.seconds, "task ran"),
+            Some(code) => warn!(task = self.task, code = code.as_str(), seconds = self.seconds, "task failed"),
+        }
+        if let Some(metrics) = Metrics::installed() {
+            self.record(metrics);
+        }
+    }
+
+    pub(super) fn record(&self, metrics: &Metrics) {
+        let tasks = metrics.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        let registered = tasks.get_key_value(self.task).or_else(|| tasks.get_key_value(UNREGISTERED));
+        let Some((task, series)) = registered else { return };
+        let (seconds, outcome) = match self.failure {
+            None => (&series.success, SUCCESS),
+            Some(code) => (&series.failures[code as usize], code.as_str()),
+        };
+        seconds.get_or_init(|| metrics.task_seconds.with_label_values(&[task, outcome])).observe(self.seconds);
+    }
+}
+
+/// The series of a task, each made when its outcome first occurs: most never do.
+#[derive(Default)]
+pub(super) struct TaskSeries {
+    success: OnceLock<Histogram>,
+    failures: [OnceLock<Histogram>; ErrorCode::ALL.len()],
+}
+
+impl Metrics {
+    pub(super) fn register_task(&self, task: &str) {
+        let series = TaskSeries::default();
+        series.success.get_or_init(|| self.task_seconds.with_label_values(&[task, SUCCESS]));
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        tasks.insert(task.to_owned(), series);
+    }
+}

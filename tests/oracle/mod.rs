@@ -1,0 +1,88 @@
+//! The oracle: reads the topics of a namespace, and nothing else, and says whether every promise was kept.
+//!
+//! [`Oracle::read`] gives what the topics hold; [`Observed::check`] judges it, and [`Observed::outputs`] makes of it
+//! what two runs can be compared by. Only the reading knows Kafka: each promise is a function over [`Observed`], and is
+//! tested beside its code with records that break it.
+
+#![allow(dead_code, reason = "each test uses its own part")]
+
+mod anomaly;
+mod checks;
+mod history;
+mod input;
+#[cfg(test)]
+mod made;
+mod observed;
+mod outputs;
+mod reading;
+mod record;
+mod summary;
+mod topic_names;
+
+use rdkafka::ClientConfig;
+
+pub use anomaly::{Anomaly, Kind};
+pub use checks::StillOpen;
+pub use observed::{ContextRecord, EventRecord, Observed, Stored};
+pub use outputs::{Outputs, Positions};
+pub use reading::ReadError;
+pub use record::{Position, Record};
+pub use summary::Summary;
+pub use topic_names::TopicNames;
+
+use reading::{Offsets, Reading};
+
+/// Reads the topics of one namespace.
+pub struct Oracle {
+    settings: ClientConfig,
+    names: TopicNames,
+}
+
+impl Oracle {
+    /// For the namespace with these names, on the Kafka at `bootstrap`.
+    pub fn new(bootstrap: &str, names: TopicNames) -> Oracle {
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", bootstrap);
+        Oracle { settings, names }
+    }
+
+    /// Sets a property of the client, such as `security.protocol`.
+    pub fn with_setting(mut self, name: &str, value: &str) -> Oracle {
+        self.settings.set(name, value);
+        self
+    }
+
+    /// Reads every topic from its beginning to where it ended when the reading began. Routers must be at rest
+    /// ([`Oracle::backlog`] is 0, nothing is pending): what they commit meanwhile is seen in part.
+    ///
+    /// # Errors
+    /// Where the topics can't be read.
+    pub fn read(&self) -> Result<Observed, ReadError> {
+        let reading = Reading::new(&self.settings, &self.names)?;
+        let mut topics: Vec<&str> = self.names.channel_topics().into_iter().collect();
+        topics.extend([self.names.contexts.as_str(), &self.names.dead_letters, &self.names.inbox]);
+        let ends = topics.iter().map(|topic| reading.ends(topic)).collect::<Result<Vec<Offsets>, _>>()?;
+        let mut observed = Observed::new(&self.names)?;
+        observed.committed = reading.committed()?;
+        for (topic, ends) in topics.iter().zip(ends) {
+            reading.read(topic, &Offsets::new(), &ends, &mut |record| observed.take(record))?;
+            if *topic == self.names.inbox {
+                observed.inbox_ends = ends;
+            }
+        }
+        observed.events.sort_by(|a, b| a.position.cmp(&b.position));
+        Ok(observed)
+    }
+
+    /// How many records of the inbox the routers have not consumed.
+    ///
+    /// # Errors
+    /// Where the inbox can't be read.
+    pub fn backlog(&self) -> Result<usize, ReadError> {
+        let reading = Reading::new(&self.settings, &self.names)?;
+        let ends = reading.ends(&self.names.inbox)?;
+        let mut backlog = 0;
+        reading.read(&self.names.inbox, &reading.committed()?, &ends, &mut |_| backlog += 1)?;
+        Ok(backlog)
+    }
+}

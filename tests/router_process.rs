@@ -1,0 +1,95 @@
+//! A router in a process of its own, so that it can be killed and halted: this test program, started once more.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use thalweg_router::Router;
+use thalweg_runtime::{Config, FailPoint, FailPoints, Overrides, init_processor_log};
+
+use crate::namespace::{DEADLINE, Namespace};
+use crate::support::{Process, eventually_observed};
+use crate::workflows;
+
+/// Names the process that is to be a router.
+const ROLE: &str = "THALWEG_TEST_ROLE";
+/// `point:passes`: where, and at which pass of it, the router kills itself.
+const FAIL_POINT: &str = "THALWEG_TEST_FAIL_POINT";
+
+/// A router of a namespace.
+pub struct RouterProcess {
+    pub process: Process,
+}
+
+impl RouterProcess {
+    /// Starts a router under this instance name.
+    pub fn start(namespace: &Namespace, instance: &str) -> RouterProcess {
+        RouterProcess::start_with(namespace, instance, &[])
+    }
+
+    /// The same with more of the environment.
+    pub fn start_with(namespace: &Namespace, instance: &str, environment: &[(&str, &str)]) -> RouterProcess {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "router_process::serve", "--ignored", "--nocapture"])
+            .env(ROLE, "router")
+            .env("THALWEG_BROKERS", &namespace.config.brokers)
+            .env("THALWEG_NAMESPACE", &namespace.config.namespace)
+            .env("THALWEG_INSTANCE", instance)
+            .env("THALWEG_LANES", "1")
+            .env("THALWEG_ADMIN_ADDR", "127.0.0.1:0")
+            .env("THALWEG_SESSION_TIMEOUT_MS", "6000")
+            .env("THALWEG_TRANSACTION_TIMEOUT_MS", "4000");
+        for (channel, topic) in &namespace.config.channels {
+            let name = channel.as_str().to_uppercase().replace('-', "_");
+            command.env(format!("THALWEG_CHANNELS_{name}"), topic);
+        }
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        RouterProcess { process: Process::spawn(instance, command) }
+    }
+
+    /// A router that kills itself at the given pass of a place in its loop.
+    pub fn start_doomed(namespace: &Namespace, instance: &str, point: FailPoint, pass: u32) -> RouterProcess {
+        RouterProcess::start_with(namespace, instance, &[(FAIL_POINT, &format!("{point:?}:{pass}"))])
+    }
+
+    /// Where its admin server listens.
+    pub fn admin_addr(&self) -> String {
+        eventually_observed(DEADLINE, "the router's admin address", || {
+            let log = self.process.log();
+            let line = log.lines().find(|line| line.contains("metrics and health are served"));
+            let addr = line.and_then(|line| line.split("127.0.0.1:").nth(1)).map(|rest| {
+                format!("127.0.0.1:{}", rest.chars().take_while(char::is_ascii_digit).collect::<String>())
+            });
+            addr.ok_or(log)
+        })
+    }
+}
+
+/// The router itself. Other tests start it.
+#[test]
+#[ignore = "a router for the other tests, which start it"]
+fn serve() {
+    if std::env::var(ROLE).is_err() {
+        return;
+    }
+    init_processor_log().unwrap();
+    let config = Config::load(None, &Overrides::default()).unwrap();
+    let router = Router::start(&config, workflows::all(), doom()).unwrap();
+    router.run_until_signal().unwrap();
+}
+
+fn doom() -> Option<FailPoints> {
+    let doom = std::env::var(FAIL_POINT).ok()?;
+    let (point, pass) = doom.split_once(':').unwrap();
+    let (point, pass): (String, u32) = (point.to_owned(), pass.parse().unwrap());
+    let passes = AtomicU32::new(0);
+    Some(Arc::new(move |at: FailPoint| {
+        if format!("{at:?}") == point && passes.fetch_add(1, Ordering::Relaxed) + 1 == pass {
+            let this = rustix::process::getpid();
+            rustix::process::kill_process(this, rustix::process::Signal::KILL).unwrap();
+        }
+    }))
+}

@@ -1,0 +1,115 @@
+//! The workflows of the test router: the sample, and one for each behaviour that a case needs.
+
+use std::time::Duration;
+
+use serde_json::json;
+use thalweg_core::inbound::STARTED;
+use thalweg_core::{
+    Event, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, Workflow, Workflows, async_trait,
+};
+
+/// All of them.
+pub fn all() -> Workflows {
+    Workflows::new().with(linear()).with(counter()).with(endless()).with(chain()).with(misbehaving())
+}
+
+type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
+
+struct Handler {
+    id: &'static str,
+    on: Vec<Pattern>,
+    handle: Handling,
+}
+
+#[async_trait]
+impl Task for Handler {
+    fn task_id(&self) -> &str {
+        self.id
+    }
+    fn handles_events(&self) -> &[Pattern] {
+        &self.on
+    }
+    async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
+        (self.handle)(event, context)
+    }
+}
+
+fn on(id: &'static str, event_type: &str, handle: Handling) -> Handler {
+    Handler { id, on: vec![Pattern::new(event_type)], handle }
+}
+
+/// Three tasks in a row.
+fn linear() -> Workflow {
+    Workflow::new("linear", "1")
+        .task(on("first", STARTED, |_, _| Ok(Outcome::new().emit(NewEvent::new("first.done", json!({"n": 1}))))))
+        .task(on("second", "first.done", |_, context| {
+            context.data["second"] = json!({"ran": true});
+            Ok(Outcome::new().emit(NewEvent::new("second.done", json!({}))))
+        }))
+        .task(on("third", "second.done", |_, context| Ok(Outcome::new().complete(context.data.clone()))))
+}
+
+/// Counts `count.up`; ends with `count.stop`.
+fn counter() -> Workflow {
+    Workflow::new("counter", "1")
+        .task(on("up", "count.up", |_, context| {
+            let seen = context.data["seen"].as_i64().unwrap_or(0);
+            context.data["seen"] = json!(seen + 1);
+            Ok(Outcome::new())
+        }))
+        .task(on("stop", "count.stop", |_, context| Ok(Outcome::new().complete(context.data["seen"].clone()))))
+}
+
+/// Emits its own trigger for ever.
+fn endless() -> Workflow {
+    Workflow::new("endless", "1")
+        .task(on("begin", STARTED, |_, _| Ok(Outcome::new().emit(NewEvent::new("again", json!({}))))))
+        .task(on("again", "again", |_, _| Ok(Outcome::new().emit(NewEvent::new("again", json!({}))))))
+}
+
+/// A chain of as many links as data.links says, each of data.link_ms milliseconds of blocking work, then the end.
+fn chain() -> Workflow {
+    fn next(context: &mut TaskContext) -> Result<Outcome, TaskError> {
+        let done = context.data["done"].as_i64().unwrap_or(0);
+        let work = Duration::from_millis(context.data["link_ms"].as_u64().unwrap_or(0));
+        std::thread::park_timeout(work);
+        if done >= context.data["links"].as_i64().unwrap_or(0) {
+            return Ok(Outcome::new().complete(json!({"done": done})));
+        }
+        context.data["done"] = json!(done + 1);
+        Ok(Outcome::new().emit(NewEvent::new("link", json!({"number": done + 1}))))
+    }
+    Workflow::new("chain", "1")
+        .task(on("begin", STARTED, |_, context| next(context)))
+        .task(on("link", "link", |_, context| next(context)))
+}
+
+/// Does what data.way says: panics, blocks, awaits for ever, or fails; another task handles the same event well.
+fn misbehaving() -> Workflow {
+    Workflow::new("misbehaving", "1").task(Misbehaving(vec![Pattern::new(STARTED)])).task(on("well", STARTED, |_, context| {
+        context.data["well"] = json!(true);
+        Ok(Outcome::new())
+    }))
+}
+
+struct Misbehaving(Vec<Pattern>);
+
+#[async_trait]
+impl Task for Misbehaving {
+    fn task_id(&self) -> &str {
+        "misbehaving"
+    }
+    fn handles_events(&self) -> &[Pattern] {
+        &self.0
+    }
+    async fn handle_event(&self, _: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
+        context.data["touched"] = json!(true);
+        match context.data["way"].as_str() {
+            Some("panic") => panic!("on purpose"),
+            Some("block") => std::thread::park_timeout(Duration::from_millis(1500)),
+            Some("await") => std::future::pending().await,
+            _ => return Err(TaskError::new("OWN_CODE", "it fails on purpose")),
+        }
+        Ok(Outcome::new())
+    }
+}
