@@ -13,6 +13,7 @@ use thalweg_core::codec::Schemas;
 use thalweg_core::{Channel, Event, partition_of};
 use thalweg_runtime::{Config, REPLICATION_OF_BROKER, Topics, create_topics};
 
+use crate::oracle::{Oracle, Outputs, Positions, StillOpen, Summary, TopicNames};
 use crate::support::{broker, eventually_observed, namespace};
 
 /// How long a test waits for what must come.
@@ -162,5 +163,55 @@ impl Namespace {
     /// Waits until `count` executions have ended.
     pub fn await_ended(&self, count: usize) -> Vec<Event> {
         self.await_events(&["workflow.completed", "workflow.failed", "workflow.limit_exceeded"], count)
+    }
+}
+
+impl Namespace {
+    /// Looks at this namespace from the topics alone.
+    pub fn oracle(&self) -> Oracle {
+        Oracle::new(
+            &self.config.brokers,
+            TopicNames {
+                inbox: self.topics.inbox().to_owned(),
+                channels: Channel::ALL.iter().map(|c| (*c, self.topics.channel(*c).to_owned())).collect(),
+                contexts: self.topics.contexts().to_owned(),
+                dead_letters: self.topics.dead_letters().to_owned(),
+                group: self.topics.group().to_owned(),
+                partitions: self.config.partitions,
+            },
+        )
+    }
+
+    /// Waits until every inbox record is consumed.
+    pub fn await_drained(&self) {
+        let oracle = self.oracle();
+        eventually_observed(DEADLINE, "an inbox that is consumed", || match oracle.backlog() {
+            Ok(0) => Ok(()),
+            Ok(backlog) => Err(format!("{backlog} records are left")),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+
+    /// Every promise of the design was kept, as the topics tell; executions in `still_open` may not have ended.
+    pub fn verify_but(&self, still_open: StillOpen) -> Summary {
+        self.await_drained();
+        let observed = self.oracle().read().unwrap();
+        match observed.check(still_open) {
+            Ok(summary) => summary,
+            Err(anomalies) => {
+                let list: Vec<String> = anomalies.iter().take(20).map(ToString::to_string).collect();
+                panic!("{} anomalies in {}:\n{}", anomalies.len(), self.config.namespace, list.join("\n"));
+            }
+        }
+    }
+
+    /// Every promise was kept, and every execution has ended.
+    pub fn verify(&self) -> Summary {
+        self.verify_but(StillOpen::None)
+    }
+
+    /// All outputs, without what differs from run to run.
+    pub fn outputs(&self) -> Outputs {
+        self.oracle().read().unwrap().outputs(Positions::Left)
     }
 }

@@ -51,8 +51,16 @@ impl RouterProcess {
     }
 
     /// A router that kills itself at the given pass of a place in its loop.
-    pub fn start_doomed(namespace: &Namespace, instance: &str, point: FailPoint, pass: u32) -> RouterProcess {
-        RouterProcess::start_with(namespace, instance, &[(FAIL_POINT, &format!("{point:?}:{pass}"))])
+    pub fn start_doomed(
+        namespace: &Namespace,
+        instance: &str,
+        point: FailPoint,
+        pass: u32,
+        environment: &[(&str, &str)],
+    ) -> RouterProcess {
+        let doom = format!("{point:?}:{pass}");
+        let environment = [environment, &[(FAIL_POINT, doom.as_str())]].concat();
+        RouterProcess::start_with(namespace, instance, &environment)
     }
 
     /// Where its admin server listens.

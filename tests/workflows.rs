@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use thalweg_core::inbound::STARTED;
 use thalweg_core::{
-    Event, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, Workflow, Workflows, async_trait,
+    Event, FanOut, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
 };
 
 /// All of them.
 pub fn all() -> Workflows {
-    Workflows::new().with(linear()).with(counter()).with(endless()).with(chain()).with(misbehaving())
+    Workflows::new().with(linear()).with(counter()).with(endless()).with(chain()).with(misbehaving()).with(checks())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -82,6 +82,25 @@ fn chain() -> Workflow {
     Workflow::new("chain", "1")
         .task(on("begin", STARTED, |_, context| next(context)))
         .task(on("link", "link", |_, context| next(context)))
+}
+
+/// Fans out to two branches, joins, waits for `approved`, and completes.
+fn checks() -> Workflow {
+    Workflow::new("checks", "1")
+        .task(on("open", STARTED, |_, _| {
+            let checks = FanOut::new("checks")
+                .then("checks.joined")
+                .branch_until("left", NewEvent::command("left.requested", json!({})), "left.done")
+                .branch("right", NewEvent::command("right.requested", json!({})));
+            Ok(Outcome::new().fan_out(checks))
+        }))
+        .task(on("left", "left.requested", |_, _| Ok(Outcome::new().emit(NewEvent::new("left.done", json!({"l": 1}))))))
+        .task(on("right", "right.requested", |_, context| {
+            context.data["right"] = json!(true);
+            Ok(Outcome::new().result(json!({"r": 2})))
+        }))
+        .task(on("joined", "checks.joined", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("approved")))))
+        .task(on("approved", "approved", |event, _| Ok(Outcome::new().complete(event.payload_value()))))
 }
 
 /// Does what data.way says: panics, blocks, awaits for ever, or fails; another task handles the same event well.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thalweg_core::context::Context;
 use thalweg_core::identity;
 use thalweg_core::inbound::{
-    self, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord, Reading, Refusal,
+    self, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord, Reading, Refusal, STARTED,
 };
 use thalweg_core::{ErrorCode, Limits, Micros};
 
@@ -150,4 +150,37 @@ fn outcomes<'a>(observed: &'a Observed, findings: &mut Findings) -> Vec<(String,
         }
     }
     outcomes
+}
+
+/// An input that an execution took in.
+pub struct TakenInput {
+    pub offset: i64,
+    /// What is deduplicated.
+    pub id: [u8; 16],
+    pub is_start: bool,
+}
+
+/// The inputs that each execution took in, in the order of their offsets.
+pub type Taken<'a> = BTreeMap<&'a str, Vec<TakenInput>>;
+
+/// Finds the inputs that were taken in: applied, pending, or turned away only when the execution closed before it
+/// handled them.
+pub fn taken<'a>(observed: &Observed, inputs: &'a Inputs) -> Taken<'a> {
+    let mut taken = Taken::new();
+    for input in inputs.values() {
+        let (Some(inbound), Some(id)) = (input.inbound(), input.id()) else { continue };
+        let execution_id = inbound.event.execution_id.as_str();
+        let was_taken = input.outcomes.iter().any(|outcome| match outcome {
+            Outcome::Applied(_) | Outcome::Pending(_) => true,
+            Outcome::Rejected(_) => observed.root(execution_id).is_some_and(|root| {
+                root.status.is_closed() && inbound.offset <= root.applied_offset && root.has_input(&id)
+            }),
+            Outcome::DeadLettered(_) | Outcome::Forwarded(_) => false,
+        });
+        if was_taken {
+            let is_start = inbound.event.event_type == STARTED;
+            taken.entry(execution_id).or_default().push(TakenInput { offset: inbound.offset, id, is_start });
+        }
+    }
+    taken
 }

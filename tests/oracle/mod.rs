@@ -4,7 +4,7 @@
 //! what two runs can be compared by. Only the reading knows Kafka: each promise is a function over [`Observed`], and is
 //! tested beside its code with records that break it.
 
-#![allow(dead_code, reason = "each test uses its own part")]
+#![allow(dead_code, unused_imports, reason = "tests use what they need of it")]
 
 mod anomaly;
 mod checks;

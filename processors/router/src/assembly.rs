@@ -56,6 +56,7 @@ impl Parts {
         health: LaneHealth,
         runtime: &Handle,
         fail_points: Option<FailPoints>,
+        stop: Arc<AtomicBool>,
     ) -> Result<Lane<RdKafka>, RouterError> {
         let deadline = Duration::from_millis(config.inline_deadline_ms);
         let kafka = RdKafka::connect(KafkaSettings {
@@ -89,7 +90,7 @@ impl Parts {
             commit_interval: Duration::from_millis(config.commit_interval_ms),
             step_max: Duration::from_millis(config.step_max_ms),
         };
-        Ok(Lane::new(kafka, Arc::new(fixtures), health, fail_points))
+        Ok(Lane::new(kafka, Arc::new(fixtures), health, fail_points, stop))
     }
 }
 
@@ -100,8 +101,8 @@ pub fn spawn(
     stop: Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<(), LaneError>>, std::io::Error> {
     std::thread::Builder::new().name(format!("lane-{}", health.number())).spawn(move || {
-        let stop = StopAll(stop);
-        let ended = lane.run(&stop.0);
+        let _stop = StopAll(stop);
+        let ended = lane.run();
         if let Err(error) = &ended {
             tracing::error!(%error, "a lane ended");
             health.failed(error.to_string());

@@ -102,7 +102,7 @@ impl Router {
         let stop = Arc::new(AtomicBool::new(false));
         let mut lanes = Vec::new();
         for side in sides {
-            let lane = parts.lane(config, side.clone(), runtime.handle(), fail_points.clone())?;
+            let lane = parts.lane(config, side.clone(), runtime.handle(), fail_points.clone(), Arc::clone(&stop))?;
             lanes.push(assembly::spawn(lane, side, Arc::clone(&stop))?);
         }
         Ok(Router { stop, lanes, admin, runtime, _watchdog: watchdog })

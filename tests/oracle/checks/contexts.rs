@@ -7,9 +7,9 @@ use thalweg_core::WorkflowStatus;
 use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope};
 use thalweg_core::effect::{PendingRef, Records};
 
-use super::super::anomaly::{Findings, Kind};
-use super::super::history::History;
-use super::super::observed::{Observed, Stored};
+use crate::oracle::anomaly::{Findings, Kind};
+use crate::oracle::history::History;
+use crate::oracle::observed::{Observed, Stored};
 use super::View;
 
 /// What the events do not tell: the inbox does, and [`super::windows`] asks it.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use thalweg_core::effect::Effect;
 
-use super::super::anomaly::{Findings, Kind};
-use super::super::history::{Entry, History};
+use crate::oracle::anomaly::{Findings, Kind};
+use crate::oracle::history::{Entry, History};
 use super::View;
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
@@ -75,7 +75,7 @@ fn check_first(execution: &str, history: &History, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Kind, made};
+    use crate::oracle::{Kind, made};
     use crate::oracle::made::assert_found;
 
     #[test]

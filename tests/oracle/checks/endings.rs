@@ -2,8 +2,8 @@
 
 use thalweg_core::WorkflowStatus;
 
-use super::super::anomaly::{Findings, Kind};
-use super::super::history::{ENDS, Entry, History};
+use crate::oracle::anomaly::{Findings, Kind};
+use crate::oracle::history::{ENDS, Entry, History};
 use super::{StillOpen, View};
 
 pub(super) fn check(view: &View, still_open: StillOpen, findings: &mut Findings) {
@@ -53,7 +53,7 @@ fn may_be_open(view: &View, execution: &str, still_open: StillOpen) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Kind, StillOpen, made};
+    use crate::oracle::{Kind, StillOpen, made};
     use crate::oracle::made::assert_found;
 
     #[test]

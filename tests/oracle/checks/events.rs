@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use thalweg_core::{Channel, partition_of};
 
-use super::super::anomaly::{Findings, Kind};
-use super::super::history::{History, REJECTED};
-use super::super::observed::{EventRecord, Observed};
+use crate::oracle::anomaly::{Findings, Kind};
+use crate::oracle::history::{History, REJECTED};
+use crate::oracle::observed::{EventRecord, Observed};
 use super::{View, execution_of};
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
@@ -73,26 +73,27 @@ fn check_order(observed: &Observed, findings: &mut Findings) {
 
 /// No event id twice. Outsiders may use one id in several executions, and a redriven input keeps its id.
 fn check_ids(view: &View, findings: &mut Findings) {
+    let mut made: BTreeMap<&str, &EventRecord> = BTreeMap::new();
     let mut seen: BTreeMap<(&str, &str), Vec<(Option<u32>, &EventRecord)>> = BTreeMap::new();
     for record in &view.observed.events {
+        let event = &record.event;
+        // What was made has an id of its own in the whole namespace.
+        let elsewhere = if record.input.is_none() { made.insert(&event.event_id, record) } else { None };
         let redrive = record.input.as_ref().map(|input| view.inputs.get(input).map_or(0, |input| input.redrive));
-        // What the engine makes has an id of its own in the whole namespace.
-        let execution = if redrive.is_some() { record.event.execution_id.as_str() } else { "" };
-        // A rejection is made by the engine for an input.
-        let (execution, redrive) =
-            if record.event.event_type == REJECTED { ("", None) } else { (execution, redrive) };
-        seen.entry((&record.event.event_id, execution)).or_default().push((redrive, record));
-    }
-    for ((event_id, _), records) in seen {
-        for (place, (redrive, record)) in records.iter().enumerate() {
-            if let Some((_, before)) = records[..place].iter().find(|(other, _)| other == redrive) {
-                findings.add(
-                    Kind::EventTwice,
-                    &record.event.execution_id,
-                    format!("event {event_id:?} is at {} and {}", before.position, record.position),
-                );
-            }
+        let here = seen.entry((&event.execution_id, &event.event_id)).or_default();
+        let before = here
+            .iter()
+            .find(|(other, _)| *other == redrive || other.is_none() || redrive.is_none())
+            .map(|(_, before)| *before)
+            .or(elsewhere);
+        if let Some(before) = before {
+            findings.add(
+                Kind::EventTwice,
+                &event.execution_id,
+                format!("event {:?} is at {} and at {}", event.event_id, before.position, record.position),
+            );
         }
+        here.push((redrive, record));
     }
 }
 
@@ -110,8 +111,8 @@ fn check_sequence(execution: &str, history: &History, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::made;
-    use super::super::super::{Kind, Position};
+    use crate::oracle::made;
+    use crate::oracle::{Kind, Position};
     use crate::oracle::made::assert_found;
 
     #[test]

@@ -6,9 +6,9 @@ use thalweg_core::context::Scope;
 use thalweg_core::effect::Effect;
 use thalweg_core::{BranchStatus, Event, ScopeStatus};
 
-use super::super::anomaly::{Findings, Kind};
-use super::super::history::{ENGINE, History};
-use super::super::observed::Observed;
+use crate::oracle::anomaly::{Findings, Kind};
+use crate::oracle::history::{ENGINE, History};
+use crate::oracle::observed::Observed;
 use super::View;
 
 /// How many scopes of the history are done.
@@ -130,7 +130,7 @@ fn pending_events(observed: &Observed, execution: &str, findings: &mut Findings)
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Kind, made};
+    use crate::oracle::{Kind, made};
     use crate::oracle::made::assert_found;
 
     #[test]

@@ -14,7 +14,7 @@ use thalweg_core::context::RecordKey;
 
 use super::anomaly::{Anomaly, Findings, Kind};
 use super::history::{Histories, histories};
-use super::input::{Inputs, Outcome, inputs};
+use super::input::{Inputs, Outcome, Taken, inputs, taken};
 use super::observed::Observed;
 use super::summary::Summary;
 
@@ -33,7 +33,8 @@ pub enum StillOpen {
 pub struct View<'a> {
     pub observed: &'a Observed,
     pub histories: Histories<'a>,
-    pub inputs: Inputs<'a>,
+    pub inputs: &'a Inputs<'a>,
+    pub taken: Taken<'a>,
 }
 
 /// Whose record is it?
@@ -56,7 +57,8 @@ impl Observed {
         }
         let histories = histories(self, &mut findings);
         let inputs = inputs(self, &mut findings);
-        let view = View { observed: self, histories, inputs };
+        let taken = taken(self, &inputs);
+        let view = View { observed: self, histories, inputs: &inputs, taken };
         events::check(&view, &mut findings);
         effects::check(&view, &mut findings);
         endings::check(&view, still_open, &mut findings);
@@ -101,7 +103,7 @@ fn summary(view: &View) -> Summary {
 mod tests {
     use thalweg_core::WorkflowStatus;
 
-    use super::super::made;
+    use crate::oracle::made;
     use super::StillOpen;
 
     #[test]
@@ -111,6 +113,7 @@ mod tests {
         assert!(summary.in_status(WorkflowStatus::Success) > 0);
         assert!(summary.in_status(WorkflowStatus::Failed) > 0);
         assert!(summary.in_status(WorkflowStatus::Waiting) > 0);
+        assert_eq!(summary.rejected, 3, "two after the end, one taken in before it");
         for count in [
             summary.applied,
             summary.duplicates,

@@ -17,8 +17,10 @@ use super::rdkafka_client::{KafkaSettings, retriable};
 use super::{Ended, KafkaFault, Outgoing};
 use crate::clock::BootClock;
 
-/// How long a producer may take to be initialised, the end of an earlier transaction of its id included.
+/// How long a new producer may take to be initialised, the end of an earlier transaction of its id included.
 const INIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for one that replaces another: the lane tries again, and looks between whether it is to stop.
+const REINIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an abort may take before its outcome counts as unknown.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one wait for room in the producer's queue lasts.
@@ -64,7 +66,7 @@ impl Transactions {
     pub fn new(settings: &KafkaSettings) -> Result<Transactions, KafkaFault> {
         let timeout = Duration::from_millis(settings.transaction_timeout_ms);
         Ok(Transactions {
-            producers: [producer(settings, 0)?, producer(settings, 1)?],
+            producers: [producer(settings, 0, INIT_TIMEOUT)?, producer(settings, 1, INIT_TIMEOUT)?],
             turn: 0,
             open: None,
             timeout,
@@ -165,7 +167,7 @@ impl Transactions {
     /// coordinator finish that transaction, one way or the other.
     pub fn rebuild(&mut self, settings: &KafkaSettings) -> Result<(), KafkaFault> {
         if let Some(number) = self.unknown {
-            self.producers[number] = producer(settings, number)?;
+            self.producers[number] = producer(settings, number, REINIT_TIMEOUT)?;
             self.unknown = None;
         }
         Ok(())
@@ -183,14 +185,14 @@ fn describe(error: &RDKafkaError) -> String {
     format!("{}: {}", error.name(), error.string())
 }
 
-fn producer(settings: &KafkaSettings, number: usize) -> Result<LaneProducer, KafkaFault> {
+fn producer(settings: &KafkaSettings, number: usize, timeout: Duration) -> Result<LaneProducer, KafkaFault> {
     let mut config = base(settings);
     config
         .set("transactional.id", format!("{}.{number}", settings.transactional_id))
         .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
     let producer: LaneProducer =
         config.create_with_context(Undelivered::default()).map_err(|e| KafkaFault::Fatal(e.to_string()))?;
-    let deadline = Instant::now() + INIT_TIMEOUT;
+    let deadline = Instant::now() + timeout;
     loop {
         match producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
             Ok(()) => return Ok(producer),

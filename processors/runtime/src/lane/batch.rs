@@ -49,6 +49,8 @@ pub struct Batch<'a> {
     pub tally: Tally,
     /// The executions that it went on with, in order: partition and execution.
     pub gone_on: Vec<(i32, String)>,
+    /// Partitions with an execution of a workflow that this router does not run: nothing more is taken from them.
+    pub unlisted: BTreeMap<i32, String>,
 }
 
 impl<'a> Batch<'a> {
@@ -62,6 +64,7 @@ impl<'a> Batch<'a> {
             offsets: BTreeMap::new(),
             tally: Tally::default(),
             gone_on: Vec::new(),
+            unlisted: BTreeMap::new(),
         }
     }
 
@@ -76,6 +79,9 @@ impl<'a> Batch<'a> {
 
     /// Goes on with an execution whose queue an earlier transaction has left.
     pub fn go_on(&mut self, partition: &Partition, execution_id: String) -> Result<(), LaneError> {
+        if self.is_unlisted(partition, &execution_id)? {
+            return Ok(());
+        }
         self.offsets.entry(partition.number).or_insert(partition.next_offset);
         self.step(partition, &execution_id, None, None)?;
         self.gone_on.push((partition.number, execution_id));
@@ -84,8 +90,17 @@ impl<'a> Batch<'a> {
 
     /// Handles one inbox record.
     pub fn handle(&mut self, partition: &Partition, message: &InboxMessage) -> Result<(), LaneError> {
+        if self.unlisted.contains_key(&partition.number) {
+            return Ok(());
+        }
+        let reading = self.read(message);
+        if let Ok(Reading::Event(inbound)) = &reading
+            && self.is_unlisted(partition, &inbound.event.execution_id)?
+        {
+            return Ok(());
+        }
         self.offsets.insert(partition.number, message.offset + 1);
-        match self.read(message) {
+        match reading {
             Ok(Reading::Event(inbound)) => {
                 let id = inbound.event.execution_id.clone();
                 self.step(partition, &id, Some(*inbound), Some(message))
@@ -164,6 +179,29 @@ impl<'a> Batch<'a> {
         self.tally.dead_letters.push(DeadLetterNote { code: refusal.code, input: Some(position), task: None });
     }
 
+    /// Makes an execution known to the batch.
+    fn touch(&mut self, partition: &Partition, execution_id: &str) -> Result<(), LaneError> {
+        if let Entry::Vacant(entry) = self.touched.entry(execution_hash(execution_id)) {
+            let execution = partition.cache.execution(execution_id, &self.fixtures.schemas);
+            let execution = execution.map_err(|error| LaneError::Contexts { partition: partition.number, error })?;
+            entry.insert(Touched { execution, partition: partition.number });
+        }
+        Ok(())
+    }
+
+    /// Is it open and of a workflow that this router does not run? Then its partition has to wait for one that does.
+    fn is_unlisted(&mut self, partition: &Partition, execution_id: &str) -> Result<bool, LaneError> {
+        self.touch(partition, execution_id)?;
+        let touched = self.touched.get(&execution_hash(execution_id));
+        let context = touched.filter(|touched| !touched.execution.is_closed()).and_then(|t| t.execution.context());
+        let unlisted = context.map(|c| &c.workflow_id).filter(|id| self.fixtures.workflows.get(id).is_none());
+        if let Some(workflow_id) = unlisted {
+            self.unlisted.insert(partition.number, workflow_id.clone());
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     fn step(
         &mut self,
         partition: &Partition,
@@ -172,15 +210,8 @@ impl<'a> Batch<'a> {
         message: Option<&InboxMessage>,
     ) -> Result<(), LaneError> {
         let fixtures = self.fixtures;
-        let touched = match self.touched.entry(execution_hash(execution_id)) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let execution = partition.cache.execution(execution_id, &fixtures.schemas);
-                let execution =
-                    execution.map_err(|error| LaneError::Contexts { partition: partition.number, error })?;
-                entry.insert(Touched { execution, partition: partition.number })
-            }
-        };
+        self.touch(partition, execution_id)?;
+        let Some(touched) = self.touched.get_mut(&execution_hash(execution_id)) else { return Ok(()) };
         let records = CachedRecords { cache: &partition.cache, schemas: &fixtures.schemas };
         let step =
             Step { now: wall_clock(), workflows: &fixtures.workflows, limits: &fixtures.limits, store: &records };

@@ -112,6 +112,7 @@ pub struct Lane<K: Kafka> {
     fixtures: Arc<Fixtures>,
     health: LaneHealth,
     fail_points: Option<FailPoints>,
+    stop: Arc<AtomicBool>,
     partitions: BTreeMap<i32, Partition>,
     /// The group's generation; none from a revoke to the assign that follows: no transaction begins without it.
     generation: Option<K::Generation>,
@@ -122,18 +123,20 @@ pub struct Lane<K: Kafka> {
 }
 
 impl<K: Kafka> Lane<K> {
-    /// A lane that has not joined yet.
+    /// A lane that has not joined yet; it runs until `stop`.
     pub fn new(
         kafka: K,
         fixtures: Arc<Fixtures>,
         health: LaneHealth,
         fail_points: Option<FailPoints>,
+        stop: Arc<AtomicBool>,
     ) -> Lane<K> {
         Lane {
             kafka,
             fixtures,
             health,
             fail_points,
+            stop,
             partitions: BTreeMap::new(),
             generation: None,
             waiting: VecDeque::new(),
@@ -142,13 +145,13 @@ impl<K: Kafka> Lane<K> {
         }
     }
 
-    /// Runs until `stop`, then leaves the group.
+    /// Runs until it is asked to stop, then leaves the group.
     ///
     /// # Errors
     /// Why it can't go on; what it had not committed is undone by the broker and done by others.
-    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), LaneError> {
+    pub fn run(&mut self) -> Result<(), LaneError> {
         let fixtures = Arc::clone(&self.fixtures);
-        while !stop.load(Ordering::Relaxed) {
+        while !self.is_stopped() {
             // 1 poll
             self.poll()?;
             self.pass(FailPoint::AfterPoll);
@@ -171,6 +174,10 @@ impl<K: Kafka> Lane<K> {
         Ok(())
     }
 
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Tells the fail points, where there is work that could be lost.
     fn pass(&self, point: FailPoint) {
         if let Some(fail_points) = &self.fail_points
@@ -186,7 +193,7 @@ impl<K: Kafka> Lane<K> {
         let fixtures = Arc::clone(&self.fixtures);
         let began = Instant::now();
         let mut bytes: usize = self.waiting.iter().map(InboxMessage::bytes).sum();
-        let idle = self.waiting.is_empty() && self.partitions.values().all(|p| p.is_served() && p.due.is_empty());
+        let idle = self.waiting.is_empty() && self.partitions.values().all(|p| p.is_at_rest() && !(p.is_served() && !p.due.is_empty()));
         let mut timeout = if idle { IDLE_POLL } else { Duration::ZERO };
         loop {
             match self.kafka.poll(timeout).map_err(LaneError::Kafka)? {
@@ -234,7 +241,7 @@ impl<K: Kafka> Lane<K> {
     }
 
     fn restore(&mut self) -> Result<(), LaneError> {
-        if self.partitions.values().all(Partition::is_served) {
+        if self.partitions.values().all(Partition::is_at_rest) {
             return Ok(());
         }
         let locating: Vec<i32> = self.partitions.values().filter(|p| p.is_locating()).map(|p| p.number).collect();
@@ -317,7 +324,24 @@ impl<K: Kafka> Lane<K> {
             }
             taken += 1;
         }
+        self.stop_partitions(&batch);
         Ok(batch)
+    }
+
+    /// A partition with an execution whose workflow this router does not run waits for one that does.
+    fn stop_partitions(&mut self, batch: &Batch) {
+        for (number, workflow_id) in &batch.unlisted {
+            let reason = format!("it holds an execution of workflow {workflow_id:?}, which this router does not run");
+            tracing::error!(partition = number, reason, "a partition is stopped");
+            if let Err(fault) = self.kafka.pause(&[*number]) {
+                tracing::debug!(%fault, partition = number, "pausing a stopped partition");
+            }
+            self.health.stopped(*number, reason);
+            self.waiting.retain(|message| message.partition != *number);
+            if let Some(partition) = self.partitions.get_mut(number) {
+                partition.phase = Phase::Stopped;
+            }
+        }
     }
 
     /// One transaction: its records, the offsets right after the last of them, and the commit.
@@ -449,7 +473,7 @@ impl<K: Kafka> Lane<K> {
     }
 
     fn resolve(&mut self) -> Result<(), LaneError> {
-        loop {
+        while !self.is_stopped() {
             match self.kafka.resolve() {
                 Ok(()) => return Ok(()),
                 Err(fault @ (KafkaFault::Fatal(_) | KafkaFault::InstanceInUse(_))) => {
@@ -458,6 +482,7 @@ impl<K: Kafka> Lane<K> {
                 Err(fault) => tracing::warn!(%fault, "the broker does not answer; the transaction stays unknown"),
             }
         }
+        Ok(())
     }
 
     fn tell_lag(&mut self) {
@@ -465,7 +490,7 @@ impl<K: Kafka> Lane<K> {
             return;
         }
         self.lag_told = Instant::now();
-        for partition in self.partitions.values().filter(|partition| partition.is_served()) {
+        for partition in self.partitions.values().filter(|partition| partition.is_at_rest()) {
             if let Ok((_, end)) = self.kafka.inbox_range(partition.number) {
                 LagSeen { partition: partition.number, lag: end - partition.next_offset }.emit();
             }

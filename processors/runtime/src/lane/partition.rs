@@ -33,6 +33,8 @@ pub enum Phase {
     Reading(Reading),
     /// Inputs are taken.
     Served,
+    /// It is restored, and nothing is taken: it holds work that this router can't do.
+    Stopped,
 }
 
 /// A read of the contexts that is under way.
@@ -64,6 +66,11 @@ impl Partition {
         matches!(self.phase, Phase::Locating { .. })
     }
 
+    /// Restored, whether it is served or stopped.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Served | Phase::Stopped)
+    }
+
     pub fn is_served(&self) -> bool {
         matches!(self.phase, Phase::Served)
     }
@@ -88,7 +95,7 @@ impl Partition {
                     self.phase = Phase::Reading(reading);
                 }
             }
-            Phase::Reading(_) | Phase::Served => {}
+            Phase::Reading(_) | Phase::Served | Phase::Stopped => {}
         }
         Ok(())
     }

@@ -1,0 +1,54 @@
+//! Routers come and go while work goes on.
+
+use crate::load::{self, borrowed};
+use crate::namespace::{DEADLINE, Namespace};
+use crate::router_process::RouterProcess;
+use crate::support::{Signal, eventually_observed};
+
+const EXECUTIONS: usize = 600;
+
+/// 1 -> 2 -> 1 under load: the second joins, then leaves by SIGTERM.
+#[test]
+fn a_second_router_joins_and_leaves_under_load() {
+    let namespace = Namespace::new("scale");
+    let first = RouterProcess::start(&namespace, "a");
+    let (begin, end) = (load::first_half(EXECUTIONS), load::second_half(EXECUTIONS));
+    let mut parts = begin.chunks(begin.len() / 3 + 1);
+    namespace.send(&borrowed(parts.next().unwrap()));
+    let mut second = RouterProcess::start(&namespace, "b");
+    namespace.send(&borrowed(parts.next().unwrap()));
+    second.await_restored(1);
+    namespace.send(&borrowed(parts.next().unwrap()));
+    namespace.await_ended(load::ended_by_first_half(EXECUTIONS));
+    second.process.signal(Signal::TERM);
+    namespace.send(&borrowed(&end));
+    assert!(second.process.wait_exit(DEADLINE).success(), "SIGTERM is answered by leaving in order");
+    namespace.await_ended(EXECUTIONS);
+    namespace.verify();
+    first.await_restored(3);
+}
+
+/// Killing one of two hands its partitions over.
+#[test]
+fn a_killed_routers_partitions_are_handed_over() {
+    let namespace = Namespace::new("handover");
+    let first = RouterProcess::start(&namespace, "a");
+    first.await_restored(2);
+    let mut second = RouterProcess::start(&namespace, "b");
+    second.await_restored(1);
+    namespace.send(&borrowed(&load::first_half(EXECUTIONS)));
+    second.process.signal(Signal::KILL);
+    namespace.send(&borrowed(&load::second_half(EXECUTIONS)));
+    namespace.await_ended(EXECUTIONS);
+    namespace.verify();
+}
+
+impl RouterProcess {
+    /// Waits until the router has restored a partition this many times.
+    pub fn await_restored(&self, times: usize) {
+        eventually_observed(DEADLINE, &format!("{times} restored partitions"), || {
+            let seen = self.process.log().matches("\"partition restored\"").count();
+            if seen >= times { Ok(()) } else { Err(seen.to_string()) }
+        });
+    }
+}
