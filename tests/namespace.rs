@@ -105,6 +105,7 @@ impl Namespace {
             .set("group.id", format!("{topic}.test"))
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "10")
             .set("isolation.level", "read_committed")
             .create()
             .unwrap();

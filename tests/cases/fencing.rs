@@ -22,19 +22,23 @@ fn member(namespace: &Namespace, name: &str) -> RdKafka {
     .unwrap()
 }
 
-/// Polls both members until the first has seen `assignments` assign callbacks and the second one, where there is one.
-fn join(members: &mut [&mut RdKafka], wanted: &[usize]) -> Vec<Generation> {
+/// Polls the members, in turn, until `done`; remembers the newest generation of each.
+fn poll_until(
+    members: &mut [&mut RdKafka],
+    generations: &mut [Option<Generation>],
+    mut done: impl FnMut(&mut [&mut RdKafka], &[Option<Generation>]) -> bool,
+) {
     let deadline = Instant::now() + DEADLINE;
-    let mut seen: Vec<Vec<Generation>> = members.iter().map(|_| Vec::new()).collect();
-    while seen.iter().zip(wanted).any(|(seen, wanted)| seen.len() < *wanted) {
-        assert!(Instant::now() < deadline, "the members did not join");
-        for (member, seen) in members.iter_mut().zip(&mut seen) {
-            if let Polled::Assigned(_, generation) = member.poll(Duration::from_millis(20)).unwrap() {
-                seen.push(generation);
+    while !done(members, generations) {
+        assert!(Instant::now() < deadline, "the members did not get there");
+        for (member, generation) in members.iter_mut().zip(generations.iter_mut()) {
+            match member.poll(Duration::from_millis(20)).unwrap() {
+                Polled::Assigned(_, new) => *generation = Some(new),
+                Polled::Revoked(_) => *generation = None,
+                Polled::Record(_) | Polled::Idle => {}
             }
         }
     }
-    seen.into_iter().map(|mut generations| generations.pop().unwrap()).collect()
 }
 
 fn commit(member: &mut RdKafka, namespace: &Namespace, generation: &Generation) -> Result<(), KafkaFault> {
@@ -61,14 +65,19 @@ fn commit(member: &mut RdKafka, namespace: &Namespace, generation: &Generation) 
 fn a_transaction_with_stale_group_metadata_is_refused() {
     let namespace = Namespace::new("stale");
     let mut first = member(&namespace, "a");
-    let stale = join(&mut [&mut first], &[1]).remove(0);
+    let mut generations = [None, None];
+    poll_until(&mut [&mut first], &mut generations, |_, generations| generations[0].is_some());
+    let stale = generations[0].clone().unwrap();
     commit(&mut first, &namespace, &stale).unwrap();
     let mut second = member(&namespace, "b");
-    let fresh = join(&mut [&mut first, &mut second], &[1, 1]).remove(0);
+    poll_until(&mut [&mut first, &mut second], &mut generations, |_, generations| generations[1].is_some());
 
     let refused = commit(&mut first, &namespace, &stale);
 
     assert!(matches!(refused, Err(KafkaFault::Rebalance(_))), "{refused:?}");
     assert_eq!(namespace.read(namespace.topics.contexts()).len(), 1, "nothing of the refused transaction is seen");
-    commit(&mut first, &namespace, &fresh).unwrap();
+    // The same member with the generation of its newest assign callback is let in.
+    poll_until(&mut [&mut first, &mut second], &mut generations, |members, generations| {
+        generations[0].as_ref().is_some_and(|fresh| commit(members[0], &namespace, fresh).is_ok())
+    });
 }

@@ -9,12 +9,13 @@ mod workflow;
 use std::sync::LazyLock;
 
 use thalweg_core::Event;
-use thalweg_core::context::{Context, RecordKey};
+use thalweg_core::context::RecordKey;
 use thalweg_core::inbound::STARTED;
 
 pub use super::record::Record;
 use super::{Anomaly, Kind, Observed, StillOpen, Stored, Summary};
 use router::Router;
+pub use thalweg_core::context::Context;
 
 /// Inbox records of the run, the forwarded one included.
 pub const INPUTS: usize = 21;

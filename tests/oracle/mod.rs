@@ -11,7 +11,7 @@ mod checks;
 mod history;
 mod input;
 #[cfg(test)]
-mod made;
+pub(crate) mod made;
 mod observed;
 mod outputs;
 mod reading;

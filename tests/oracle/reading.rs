@@ -59,10 +59,9 @@ pub type Offsets = BTreeMap<i32, i64>;
 /// Reads the topics of one namespace.
 pub struct Reading<'a> {
     names: &'a TopicNames,
-    settings: ClientConfig,
     /// Sees where logs really end.
     uncommitted: BaseConsumer,
-    /// Sees how far they are committed.
+    /// Sees how far they are committed, and reads so far.
     committed: BaseConsumer,
     deadline: Instant,
 }
@@ -84,7 +83,6 @@ impl<'a> Reading<'a> {
             names,
             uncommitted: consumer("read_uncommitted")?,
             committed: consumer("read_committed")?,
-            settings,
             deadline: Instant::now() + DEADLINE,
         })
     }
@@ -128,23 +126,20 @@ impl<'a> Reading<'a> {
         take: &mut dyn FnMut(Record),
     ) -> Result<(), ReadError> {
         self.await_committed(topic, ends)?;
-        // One consumer for each topic: what tells the end of a partition does not name its topic.
-        let consumer: BaseConsumer =
-            self.settings.clone().set("isolation.level", "read_committed").create().map_err(kafka("a consumer"))?;
         let mut list = TopicPartitionList::new();
         for partition in ends.keys() {
             let offset = from.get(partition).map_or(Offset::Beginning, |offset| Offset::Offset(*offset));
             list.add_partition_offset(topic, *partition, offset).map_err(kafka(format!("an offset of {topic}")))?;
         }
+        // One topic at a time: what tells the end of a partition does not name its topic.
+        let consumer = &self.committed;
         consumer.assign(&list).map_err(kafka(format!("assigning {topic}")))?;
         let mut ended = BTreeSet::new();
         let mut trouble = None;
         while ended.len() < ends.len() {
             match consumer.poll(POLL) {
-                Some(Ok(message)) => {
-                    if ends.get(&message.partition()).is_some_and(|end| message.offset() < *end) {
-                        take(owned(topic, &message));
-                    }
+                Some(Ok(message)) if ends.get(&message.partition()).is_some_and(|end| message.offset() < *end) => {
+                    take(owned(topic, &message));
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     ended.insert(partition);
@@ -152,13 +147,13 @@ impl<'a> Reading<'a> {
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(kafka(topic)(error)),
                 // A lost connection is mended by the client.
                 Some(Err(error)) => trouble = Some(error),
-                None => {}
+                Some(Ok(_)) | None => {}
             }
             if Instant::now() >= self.deadline {
                 return Err(ReadError::Deadline(format!("the end of {topic}; last error: {trouble:?}")));
             }
         }
-        Ok(())
+        consumer.unassign().map_err(kafka(format!("leaving {topic}")))
     }
 
     /// Waits until no transaction is open below `ends`.
@@ -176,7 +171,7 @@ impl<'a> Reading<'a> {
         if Instant::now() >= self.deadline {
             return Err(ReadError::Deadline(what()));
         }
-        // Nothing is assigned, so that nothing can be consumed.
+        // Nothing is assigned, so that there is nothing to lose.
         drop(consumer.poll(POLL));
         Ok(())
     }

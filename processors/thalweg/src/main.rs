@@ -1,2 +1,30 @@
-//! x
-fn main() {}
+//! The command line of Thalweg.
+
+mod command;
+mod connection;
+mod demo;
+mod error;
+mod event_reader;
+mod history;
+mod in_process_broker;
+mod inbox;
+mod json_argument;
+mod output;
+mod reader;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use command::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}

@@ -7,10 +7,10 @@ use thalweg_core::WorkflowStatus;
 use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope};
 use thalweg_core::effect::{PendingRef, Records};
 
+use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::history::History;
 use crate::oracle::observed::{Observed, Stored};
-use super::View;
 
 /// What the events do not tell: the inbox does, and [`super::windows`] asks it.
 const TOLD_ELSEWHERE: [&str; 4] = ["applied_offset", "input_ids", "processed", "pending"];
@@ -150,5 +150,119 @@ fn check_key(key: &RecordKey, stored: &Stored, findings: &mut Findings) {
     };
     if named != *key {
         findings.add(Kind::Misplaced, super::execution_of(key), format!("under {key:?} lies {named:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::oracle::made::{self, assert_found};
+    use crate::oracle::{Kind, Observed, Stored};
+    use serde_json::json;
+    use thalweg_core::context::RecordKey;
+    use thalweg_core::{TaskStatus, WorkflowStatus};
+
+    type Spoil = fn(&mut made::Context);
+
+    fn inner(observed: &Observed, branch: bool) -> RecordKey {
+        let is_it = |key: &&RecordKey| matches!(key, RecordKey::Inner(inner) if inner.branch.is_some() == branch);
+        observed.contexts.keys().find(is_it).unwrap().clone()
+    }
+
+    #[test]
+    fn a_root_record_that_is_not_the_fold() {
+        let spoils: [(&str, Spoil); 9] = [
+            ("w-car", |root| root.data["fraud"] = json!(true)),
+            ("w-car", |root| root.status = WorkflowStatus::Failed),
+            ("w-car", |root| root.sequence += 1),
+            ("w-car", |root| root.completed_at = None),
+            ("w-car", |root| root.tasks[0].status = TaskStatus::TimedOut),
+            ("w-waiting", |root| root.waits.clear()),
+            ("w-waiting", |root| root.correlation_id = "another".to_owned()),
+            ("w-waiting", |root| root.updated_at += 1),
+            ("w-waiting", |root| root.stalled = true),
+        ];
+        for (execution, spoil) in spoils {
+            let mut observed = made::observed();
+            spoil(made::root(&mut observed, execution));
+            assert_found(&observed, &[Kind::ContextDiffers]);
+        }
+    }
+
+    #[test]
+    fn pending_emissions_that_the_events_do_not_tell() {
+        let spoils: [Spoil; 3] = [
+            |root| root.pending.retain(|pending| pending.input.is_some()),
+            |root| root.pending[0].depth += 1,
+            |root| root.pending.push(root.pending[0].clone()),
+        ];
+        for spoil in spoils {
+            let mut observed = made::observed();
+            let root = made::root(&mut observed, "w-pending");
+            assert!(root.pending[0].input.is_none());
+            spoil(root);
+            assert_found(&observed, &[Kind::ContextDiffers]);
+        }
+    }
+
+    #[test]
+    fn a_scope_or_branch_that_is_not_the_fold() {
+        let mut observed = made::observed();
+        for branch in [false, true] {
+            let key = inner(&observed, branch);
+            match &mut observed.contexts.get_mut(&key).unwrap().stored {
+                Stored::Scope(scope) => scope.succeeded += 1,
+                Stored::Branch(branch) => branch.open_scopes += 1,
+                Stored::Root(_) => unreachable!("an inner record"),
+            }
+            assert_found(&observed, &[Kind::ContextDiffers]);
+            observed = made::observed();
+            observed.contexts.remove(&key);
+            assert_found(&observed, &[Kind::ContextDiffers]);
+            observed = made::observed();
+        }
+    }
+
+    #[test]
+    fn a_branch_that_no_event_opened() {
+        let mut observed = made::observed();
+        let key = inner(&observed, true);
+        let mut record = observed.contexts[&key].clone();
+        let (RecordKey::Inner(mut key), Stored::Branch(branch)) = (key, &mut record.stored) else {
+            unreachable!("a branch")
+        };
+        branch.branch = "dreamt".to_owned();
+        key.branch = Some("dreamt".to_owned());
+        observed.contexts.insert(RecordKey::Inner(key), record);
+        assert_found(&observed, &[Kind::ContextDiffers]);
+    }
+
+    #[test]
+    fn a_record_under_the_key_of_another() {
+        let mut observed = made::observed();
+        let other = observed.contexts[&RecordKey::Root("w-chain".to_owned())].stored.clone();
+        observed.contexts.get_mut(&RecordKey::Root("w-closes".to_owned())).unwrap().stored = other;
+        assert_found(&observed, &[Kind::Misplaced, Kind::ContextDiffers]);
+    }
+
+    #[test]
+    fn a_history_without_a_context() {
+        let mut observed = made::observed();
+        let key = RecordKey::Root("w-car".to_owned());
+        observed.contexts.remove(&key);
+        assert_found(&observed, &[Kind::ContextMissing]);
+        let mut observed = made::observed();
+        observed.events.retain(|record| record.event.execution_id != "w-car");
+        assert_found(&observed, &[Kind::ContextMissing]);
+    }
+
+    #[test]
+    fn a_tombstone_is_for_what_has_ended() {
+        for (execution, kinds) in [("w-task-fails", &[][..]), ("w-waiting", &[Kind::ContextMissing])] {
+            let mut observed = made::observed();
+            let key = RecordKey::Root(execution.to_owned());
+            observed.contexts.remove(&key);
+            observed.forgotten.insert(key);
+            assert_eq!(made::kinds(observed.check(crate::oracle::StillOpen::Any)), kinds, "{execution}");
+        }
     }
 }

@@ -6,26 +6,17 @@ use thalweg_core::effect::Effect;
 use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE};
 use thalweg_core::{ErrorCode, TaskStatus};
 
+use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::input::{Input, Outcome};
 use crate::oracle::record::Record;
-use super::View;
 
 /// Headers of a dead letter; those of the original keep their names otherwise.
 const CODE: &str = "code";
 const TASK: &str = "task";
 const EXECUTION_ID: &str = "execution_id";
-const OWN: [&str; 9] = [
-    HEADER_INPUT,
-    HEADER_ORIGIN,
-    HEADER_REDRIVE,
-    HEADER_EVENT_ID,
-    CODE,
-    TASK,
-    EXECUTION_ID,
-    "message",
-    "attempts",
-];
+const OWN: [&str; 9] =
+    [HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, HEADER_EVENT_ID, CODE, TASK, EXECUTION_ID, "message", "attempts"];
 /// Bytes of the original value, where it was too large to be kept whole.
 const TRUNCATED: &str = "truncated";
 
@@ -87,7 +78,8 @@ type GaveUp<'a> = (&'a str, &'a str, &'a str);
 /// Each task that gave up, as the effects tell it, has one dead letter, and no other has.
 fn check_tasks(view: &View, findings: &mut Findings) {
     let mut told: BTreeMap<GaveUp, (usize, Vec<&Record>)> = BTreeMap::new();
-    for (execution, entry) in view.histories.iter().flat_map(|(id, history)| history.entries.iter().map(move |e| (id, e)))
+    for (execution, entry) in
+        view.histories.iter().flat_map(|(id, history)| history.entries.iter().map(move |e| (id, e)))
     {
         for effect in &entry.effects {
             if let Effect::Task(task) = effect
@@ -135,8 +127,8 @@ fn holds_event(view: &View, letter: &Record, execution: &str, event: &str) -> bo
 
 #[cfg(test)]
 mod tests {
-    use crate::oracle::{Kind, Observed, made};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, Observed, made};
 
     fn refused(observed: &mut Observed) -> &mut made::Record {
         observed.dead_letters.iter_mut().find(|letter| letter.header("input").is_some()).unwrap()

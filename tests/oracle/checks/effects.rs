@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use thalweg_core::effect::Effect;
 
+use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::history::{Entry, History};
-use super::View;
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
     for (execution, history) in &view.histories {
@@ -75,8 +75,8 @@ fn check_first(execution: &str, history: &History, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use crate::oracle::{Kind, made};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, made};
 
     #[test]
     fn an_effect_recorded_twice() {

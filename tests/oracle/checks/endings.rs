@@ -2,9 +2,9 @@
 
 use thalweg_core::WorkflowStatus;
 
+use super::{StillOpen, View};
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::history::{ENDS, Entry, History};
-use super::{StillOpen, View};
 
 pub(super) fn check(view: &View, still_open: StillOpen, findings: &mut Findings) {
     for (execution, history) in &view.histories {
@@ -53,8 +53,8 @@ fn may_be_open(view: &View, execution: &str, still_open: StillOpen) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::oracle::{Kind, StillOpen, made};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, StillOpen, made};
 
     #[test]
     fn open_executions_must_be_allowed() {

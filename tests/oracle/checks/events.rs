@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use thalweg_core::{Channel, partition_of};
 
+use super::{View, execution_of};
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::history::{History, REJECTED};
 use crate::oracle::observed::{EventRecord, Observed};
-use super::{View, execution_of};
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
     for record in &view.observed.events {
@@ -71,10 +71,13 @@ fn check_order(observed: &Observed, findings: &mut Findings) {
     }
 }
 
+/// An event, and how often its input was redriven, where it came from the inbox.
+type Published<'a> = (Option<u32>, &'a EventRecord);
+
 /// No event id twice. Outsiders may use one id in several executions, and a redriven input keeps its id.
 fn check_ids(view: &View, findings: &mut Findings) {
     let mut made: BTreeMap<&str, &EventRecord> = BTreeMap::new();
-    let mut seen: BTreeMap<(&str, &str), Vec<(Option<u32>, &EventRecord)>> = BTreeMap::new();
+    let mut seen: BTreeMap<(&str, &str), Vec<Published>> = BTreeMap::new();
     for record in &view.observed.events {
         let event = &record.event;
         // What was made has an id of its own in the whole namespace.
@@ -112,8 +115,8 @@ fn check_sequence(execution: &str, history: &History, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use crate::oracle::made;
-    use crate::oracle::{Kind, Position};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, Position};
 
     #[test]
     fn an_event_in_another_partition() {

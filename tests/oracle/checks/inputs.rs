@@ -4,11 +4,11 @@ use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_ORIGIN, HEADER_REDRIVE, Inbo
 use thalweg_core::limits::INPUT_IDS_MAX;
 use thalweg_core::{ErrorCode, identity};
 
+use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::input::{Input, NO_TIME, Outcome};
 use crate::oracle::observed::EventRecord;
 use crate::oracle::record::Record;
-use super::View;
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
     for input in view.inputs.values() {
@@ -123,8 +123,8 @@ fn check_forward(input: &Input, forward: &Record) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::oracle::{Kind, made};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, made};
 
     #[test]
     fn an_input_without_any_outcome() {

@@ -6,10 +6,10 @@ use thalweg_core::context::Scope;
 use thalweg_core::effect::Effect;
 use thalweg_core::{BranchStatus, Event, ScopeStatus};
 
+use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::history::{ENGINE, History};
 use crate::oracle::observed::Observed;
-use super::View;
 
 /// How many scopes of the history are done.
 pub(super) fn count(history: &History) -> usize {
@@ -130,8 +130,8 @@ fn pending_events(observed: &Observed, execution: &str, findings: &mut Findings)
 
 #[cfg(test)]
 mod tests {
-    use crate::oracle::{Kind, made};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, made};
 
     #[test]
     fn a_join_told_twice() {

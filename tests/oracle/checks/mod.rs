@@ -74,11 +74,8 @@ impl Observed {
 }
 
 fn summary(view: &View) -> Summary {
-    let mut summary = Summary {
-        inputs: view.inputs.len(),
-        dead_letters: view.observed.dead_letters.len(),
-        ..Summary::default()
-    };
+    let mut summary =
+        Summary { inputs: view.inputs.len(), dead_letters: view.observed.dead_letters.len(), ..Summary::default() };
     for input in view.inputs.values() {
         match input.outcomes.first() {
             Some(Outcome::Applied(_)) => summary.applied += 1,
@@ -103,8 +100,8 @@ fn summary(view: &View) -> Summary {
 mod tests {
     use thalweg_core::WorkflowStatus;
 
-    use crate::oracle::made;
     use super::StillOpen;
+    use crate::oracle::made;
 
     #[test]
     fn nothing_is_wrong_with_a_sound_run() {

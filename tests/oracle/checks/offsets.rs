@@ -1,8 +1,8 @@
 //! The committed offsets agree with what was written, and nothing is left unread.
 
+use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::input::{Input, Outcome};
-use super::View;
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
     for partition in 0..view.observed.names.partitions {
@@ -40,8 +40,8 @@ fn check_partition(view: &View, partition: i32, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use crate::oracle::{Kind, Position, StillOpen, made};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, Position, StillOpen, made};
 
     #[test]
     fn an_offset_behind_its_effects() {

@@ -6,10 +6,10 @@ use thalweg_core::inbound::STARTED;
 use thalweg_core::limits::{INPUT_IDS_MAX, PROCESSED_MAX};
 use thalweg_core::{TaskStatus, identity};
 
+use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::history::{Entry, History, REMARKS};
 use crate::oracle::input::TakenInput;
-use super::View;
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
     for (execution, history) in &view.histories {
@@ -59,8 +59,8 @@ fn check_processed(root: &Context, history: &History, findings: &mut Findings) {
     let newest = root.processed.last().map(|processed| processed.event_id.as_str());
     let handled = routed.iter().rposition(|entry| Some(entry.record.event.event_id.as_str()) == newest);
     let (handled, left) = routed.split_at(handled.map_or(0, |newest| newest + 1));
-    let was_left = |entry: &&Entry| entry.effects.is_empty() && entry.record.input.is_none();
-    if !left.is_empty() && !(root.status.is_closed() && left.iter().all(was_left)) {
+    let was_left = |entry: &&Entry| root.status.is_closed() && entry.effects.is_empty() && entry.record.input.is_none();
+    if !left.iter().all(was_left) {
         differs(format!("its newest event is {newest:?}, {} more were handled", left.len()));
     }
     let listed = &handled[handled.len().saturating_sub(PROCESSED_MAX)..];
@@ -99,8 +99,8 @@ fn processed_by(entry: &Entry, listed: &ProcessedEvent) -> ProcessedEvent {
 
 #[cfg(test)]
 mod tests {
-    use crate::oracle::{Kind, made};
     use crate::oracle::made::assert_found;
+    use crate::oracle::{Kind, made};
 
     #[test]
     fn an_applied_offset_that_lags_or_leads() {

@@ -102,10 +102,8 @@ impl Router {
 
     fn step(&mut self, execution_id: &str, inbound: Option<Inbound>, record: Option<&Record>) {
         self.now += TICK;
-        let mut execution =
-            self.executions.remove(execution_id).unwrap_or_else(|| Execution::unknown(execution_id));
-        let step =
-            Step { now: self.now, workflows: &self.workflows, limits: &self.limits, store: &EmptyStore };
+        let mut execution = self.executions.remove(execution_id).unwrap_or_else(|| Execution::unknown(execution_id));
+        let step = Step { now: self.now, workflows: &self.workflows, limits: &self.limits, store: &EmptyStore };
         let actions = drive(&mut execution, inbound, &step, &mut run_now, &mut || false);
         self.executions.insert(execution_id.to_owned(), execution);
         for action in actions {

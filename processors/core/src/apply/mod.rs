@@ -36,6 +36,7 @@ pub struct Step<'a> {
 
 /// What the step is given.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made and taken apart at once: a box would cost an allocation a task")]
 pub enum Input {
     /// A record of the inbox, checked; it is queued behind what the execution has yet to handle.
     Event(Box<Inbound>),

@@ -95,6 +95,8 @@ impl RdKafka {
         restore
             .set("group.id", format!("{}.restore", settings.group))
             .set("enable.partition.eof", "true")
+            // The end of a partition is told by an empty answer: it should not be waited for.
+            .set("fetch.wait.max.ms", "10")
             .set("auto.offset.reset", "earliest");
         let kafka = RdKafka {
             uncommitted: uncommitted.create().map_err(fatal)?,

@@ -1,0 +1,22 @@
+//! What must hold for every workflow, every input and every cut: properties of the pure step.
+//!
+//! `PROPTEST_CASES` runs each property as often as it says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod duplicates;
+mod fold;
+mod history;
+mod join;
+mod limits;
+mod memory_router;
+mod no_panic;
+mod random_workflow;
+mod script;
+
+use proptest::test_runner::Config;
+
+/// `cases` of a property, unless the environment says how many.
+fn cases(cases: u32) -> Config {
+    if std::env::var_os("PROPTEST_CASES").is_some() { Config::default() } else { Config::with_cases(cases) }
+}

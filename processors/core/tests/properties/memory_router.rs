@@ -1,0 +1,295 @@
+//! What a router does around the step, in memory: it reads inbox records, saves the records that changed, and reopens
+//! executions from the saved bytes.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::task::{Context as Polling, Poll, Waker};
+
+use serde_json::Value;
+use thalweg_core::apply::{Action, DeadLetter, Notice, Step, drive};
+use thalweg_core::codec::Schemas;
+use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope, Stub};
+use thalweg_core::effect::{PendingRef, Records};
+use thalweg_core::inbound::{self, InboxRecord, Inbound, Reading, Refusal};
+use thalweg_core::task::{TaskCall, TaskRun};
+use thalweg_core::{Event, Execution, Limits, RecordStore, Workflows};
+
+/// The one set of schemas of the tests.
+pub static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| Schemas::new().unwrap());
+
+/// The time of every step and record.
+pub const NOW: i64 = 1_700_000_000_000_000;
+
+/// The contexts topic, compacted: the newest bytes of each record.
+#[derive(Clone, Debug, Default)]
+pub struct Contexts(BTreeMap<RecordKey, Vec<u8>>);
+
+impl Contexts {
+    fn save(&mut self, key: &RecordKey, value: Vec<u8>) {
+        let key = SCHEMAS.read_key(&SCHEMAS.write_key(key).unwrap()).unwrap();
+        self.0.insert(key, value);
+    }
+
+    /// The root record of an execution.
+    pub fn root(&self, id: &str) -> Option<Context> {
+        self.0.get(&RecordKey::Root(id.to_owned())).map(|bytes| SCHEMAS.read_context(bytes).unwrap())
+    }
+
+    /// An execution as it was saved.
+    pub fn open(&self, id: &str) -> Execution {
+        match self.root(id) {
+            None => Execution::unknown(id),
+            Some(context) if context.status.is_closed() => Execution::closed(id, Stub::of(&context)),
+            Some(context) => Execution::open(context, &SCHEMAS).unwrap(),
+        }
+    }
+
+    fn inner(&self, execution_id: &str, scope: &str, branch: Option<&str>) -> Option<&Vec<u8>> {
+        self.0.get(&inner_key(execution_id, scope, branch))
+    }
+
+    /// The saved scopes and branches of an execution, in the shape in which its events fold.
+    pub fn inner_records(&self, id: &str) -> Records {
+        let mut records = Records::default();
+        for (key, bytes) in &self.0 {
+            let RecordKey::Inner(key) = key else { continue };
+            if key.execution_id != id {
+                continue;
+            }
+            match &key.branch {
+                None => {
+                    records.scopes.insert(key.scope.clone(), SCHEMAS.read_scope(bytes).unwrap());
+                }
+                Some(branch) => {
+                    let branch_key = (key.scope.clone(), branch.clone());
+                    records.branches.insert(branch_key, SCHEMAS.read_branch(bytes).unwrap());
+                }
+            }
+        }
+        records
+    }
+
+    /// Bytes of the largest record.
+    pub fn largest_record(&self) -> usize {
+        self.0.values().map(Vec::len).max().unwrap_or(0)
+    }
+}
+
+fn inner_key(execution_id: &str, scope: &str, branch: Option<&str>) -> RecordKey {
+    RecordKey::Inner(ContextKey {
+        execution_id: execution_id.to_owned(),
+        scope: scope.to_owned(),
+        branch: branch.map(str::to_owned),
+    })
+}
+
+impl RecordStore for Contexts {
+    fn scope(&self, execution_id: &str, scope: &str) -> Option<Scope> {
+        self.inner(execution_id, scope, None).map(|bytes| SCHEMAS.read_scope(bytes).unwrap())
+    }
+
+    fn branch(&self, execution_id: &str, scope: &str, branch: &str) -> Option<Branch> {
+        self.inner(execution_id, scope, Some(branch)).map(|bytes| SCHEMAS.read_branch(bytes).unwrap())
+    }
+
+    fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch> {
+        let from = inner_key(execution_id, scope, Some(""));
+        let of_scope = self.0.range(from..).take_while(|(key, _)| {
+            matches!(key, RecordKey::Inner(key) if key.execution_id == execution_id && key.scope == scope)
+        });
+        of_scope.map(|(_, bytes)| SCHEMAS.read_branch(bytes).unwrap()).collect()
+    }
+}
+
+/// What became of one execution, as the topics tell it.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Its events, in order, as they are read back.
+    pub published: Vec<Event>,
+    /// Events without a sequence: rejections.
+    pub rejected: Vec<Event>,
+    /// Its dead letters.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Inputs that were dropped.
+    pub duplicates: usize,
+    /// Occurrences for the metrics.
+    pub notices: Vec<Notice>,
+    /// The fold of its events.
+    pub folded: Records,
+    /// Bytes of the largest event.
+    pub largest_event: usize,
+}
+
+impl Log {
+    /// The types of its events.
+    pub fn types(&self) -> Vec<&str> {
+        self.published.iter().map(|event| event.event_type.as_str()).collect()
+    }
+
+    fn take(&mut self, action: Action) {
+        match action {
+            Action::Publish(event, _) => {
+                let bytes = SCHEMAS.write_event(&event).unwrap();
+                self.largest_event = self.largest_event.max(bytes.len());
+                let read = SCHEMAS.read_event(&bytes).unwrap();
+                assert_eq!(read, *event, "an event is read as it was written");
+                if read.sequence == 0 {
+                    self.rejected.push(read);
+                } else {
+                    self.folded.fold_event(&read).unwrap();
+                    self.published.push(read);
+                }
+            }
+            Action::DeadLetter(letter) => self.dead_letters.push(*letter),
+            Action::Duplicate => self.duplicates += 1,
+            Action::Notice(notice) => self.notices.push(notice),
+            Action::RunTask(call) => panic!("{call:?} was not run"),
+        }
+    }
+}
+
+/// A router of one partition whose transactions end where the test says.
+pub struct MemoryRouter<'a> {
+    pub workflows: &'a Workflows,
+    pub limits: Limits,
+    pub contexts: Contexts,
+    pub logs: BTreeMap<String, Log>,
+    touched: BTreeMap<String, Execution>,
+}
+
+impl<'a> MemoryRouter<'a> {
+    pub fn new(workflows: &'a Workflows, limits: Limits) -> MemoryRouter<'a> {
+        MemoryRouter {
+            workflows,
+            limits,
+            contexts: Contexts::default(),
+            logs: BTreeMap::new(),
+            touched: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a record of the inbox as the only partition's.
+    pub fn read(&self, offset: i64, value: &[u8]) -> Result<Inbound, Refusal> {
+        read_record(None, offset, value, &self.limits)
+    }
+
+    /// Handles `inbound`, or goes on with what is pending.
+    pub fn step(&mut self, id: &str, inbound: Option<Inbound>, cut: &mut dyn FnMut() -> bool) {
+        let execution = self.touched.entry(id.to_owned()).or_insert_with(|| self.contexts.open(id));
+        let step = Step { now: NOW, workflows: self.workflows, limits: &self.limits, store: &self.contexts };
+        let log = self.logs.entry(id.to_owned()).or_default();
+        for action in drive(execution, inbound, &step, &mut run_now, cut) {
+            log.take(action);
+        }
+    }
+
+    /// Handles an event in its JSON form.
+    pub fn send(&mut self, id: &str, offset: i64, event: &Value) {
+        let inbound = self.read(offset, event.to_string().as_bytes()).unwrap();
+        self.step(id, Some(inbound), &mut || false);
+    }
+
+    /// Goes on until nothing is pending.
+    pub fn drain(&mut self, id: &str) {
+        while self.has_queued(id) {
+            self.step(id, None, &mut || false);
+        }
+    }
+
+    /// Is there something pending?
+    pub fn has_queued(&self, id: &str) -> bool {
+        match self.touched.get(id) {
+            Some(execution) => execution.has_queued(),
+            None => self.contexts.open(id).has_queued(),
+        }
+    }
+
+    /// Ends the transaction: what changed is saved, and every execution is forgotten until it is needed again.
+    pub fn commit(&mut self) {
+        for (_, mut execution) in std::mem::take(&mut self.touched) {
+            for (key, value) in execution.changed_records(&SCHEMAS).unwrap() {
+                self.contexts.save(&key, value);
+            }
+        }
+    }
+
+    /// What became of an execution.
+    pub fn log(&self, id: &str) -> &Log {
+        static NOTHING: LazyLock<Log> = LazyLock::new(Log::default);
+        self.logs.get(id).unwrap_or(&NOTHING)
+    }
+
+    /// Holds that the fold of the execution's events is what the router has of it.
+    pub fn assert_folded(&self, id: &str) {
+        let folded = &self.log(id).folded;
+        if let Some(execution) = self.touched.get(id) {
+            let pending: Vec<PendingRef> = execution
+                .pending_emissions()
+                .map(|(event_id, depth)| PendingRef { event_id: event_id.to_owned(), depth })
+                .collect();
+            assert_eq!(folded.pending, pending, "pending in memory");
+            if let Some(context) = execution.context() {
+                assert_eq!(folded.context, told(context.clone()), "the context in memory");
+            }
+            for (scope, record) in &execution.records().scopes {
+                assert_eq!(folded.scopes.get(scope), Some(record), "a scope in memory");
+            }
+            for (branch, record) in &execution.records().branches {
+                assert_eq!(folded.branches.get(branch), Some(record), "a branch in memory");
+            }
+            return;
+        }
+        let saved = self.contexts.inner_records(id);
+        assert_eq!(folded.scopes, saved.scopes, "the saved scopes");
+        assert_eq!(folded.branches, saved.branches, "the saved branches");
+        let Some(root) = self.contexts.root(id) else {
+            assert_eq!(folded.context, None, "events without a context");
+            return;
+        };
+        let pending: Vec<PendingRef> = root
+            .pending
+            .iter()
+            .filter(|pending| pending.input.is_none())
+            .map(|pending| PendingRef { event_id: pending.event_id.clone(), depth: pending.depth })
+            .collect();
+        assert_eq!(folded.pending, pending, "the saved pending");
+        assert_eq!(folded.context, told(root), "the saved context");
+    }
+}
+
+/// The part of a context that its events tell. A start that waits its turn has none yet.
+fn told(mut context: Context) -> Option<Context> {
+    context.applied_offset = -1;
+    context.input_ids.clear();
+    context.processed.clear();
+    context.pending.clear();
+    (context.sequence > 0).then_some(context)
+}
+
+/// Reads a record of the inbox's only partition.
+pub fn read_record(key: Option<&[u8]>, offset: i64, value: &[u8], limits: &Limits) -> Result<Inbound, Refusal> {
+    let record = InboxRecord {
+        topic: "inbox",
+        partition: 0,
+        offset,
+        timestamp: NOW,
+        key,
+        value: Some(value),
+        origin: None,
+        redrive: 0,
+    };
+    match inbound::read(&record, 1, &SCHEMAS, limits)? {
+        Reading::Event(inbound) => Ok(*inbound),
+        Reading::Elsewhere { .. } => panic!("one partition has every execution"),
+    }
+}
+
+/// Runs a task that awaits nothing.
+pub fn run_now(call: TaskCall) -> TaskRun {
+    let TaskCall { task, event, mut context } = call;
+    let mut handling = task.handle_event(&event, &mut context);
+    let polled = handling.as_mut().poll(&mut Polling::from_waker(Waker::noop()));
+    drop(handling);
+    let Poll::Ready(result) = polled else { panic!("{} waits", task.task_id()) };
+    TaskRun { result: result.map(|outcome| (outcome, context.data)).map_err(Into::into), duration_ms: 0.0 }
+}

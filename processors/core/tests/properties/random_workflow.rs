@@ -1,0 +1,247 @@
+//! Workflows made at random from a table of behaviours.
+//!
+//! Every event carries fuel, in its payload or at the end of its type; what a task emits shares what is left of it,
+//! so that every execution comes to rest. What a task does depends on its event alone.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use thalweg_core::inbound::STARTED;
+use thalweg_core::{
+    Event, FanOut, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
+};
+
+/// Types of the events that tasks emit and outsiders send.
+pub const TYPES: [&str; 5] = ["a", "b", "c", "x.one", "x.two"];
+/// Correlation ids of inputs, and keys of waits.
+pub const CORRELATIONS: [&str; 2] = ["k1", "k2"];
+/// What tasks can be registered for.
+const PATTERNS: [&str; 10] = ["a", "b", "c", "x.one", "x.*", "joined.*", "broken.*", "*", STARTED, "workflow.*"];
+/// The workflow's name.
+pub const WORKFLOW: &str = "random";
+
+/// One change of `data`.
+#[derive(Clone, Debug)]
+struct Change {
+    path: Vec<&'static str>,
+    /// None: the key is removed.
+    value: Option<Value>,
+}
+
+/// One branch of a fan-out.
+#[derive(Clone, Debug)]
+enum NewBranch {
+    NotRequired,
+    Required { begins_with: usize, ends_on: Option<usize> },
+}
+
+/// One thing that a task decides.
+#[derive(Clone, Debug)]
+enum Deed {
+    Emit(usize),
+    FanOut(Vec<NewBranch>),
+    Wait { event_type: usize, key: Option<usize> },
+    Complete(Value),
+    Fail,
+    CompleteBranch(Value),
+    Result(Value),
+}
+
+/// What a task does with one event.
+#[derive(Clone, Debug)]
+struct Act {
+    changes: Vec<Change>,
+    deeds: Vec<Deed>,
+    gives_up: bool,
+}
+
+/// A task: what it is registered for, and the acts among which an event's id chooses.
+#[derive(Clone, Debug)]
+pub struct TaskPlan {
+    on: &'static str,
+    acts: Vec<Act>,
+}
+
+/// A JSON value with numbers of every sort, nulls and nesting.
+pub fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO).prop_map(Value::from),
+        "\\PC{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[a-c]", inner, 0..3).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let path = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4);
+    (path, prop::option::weighted(0.8, json_value())).prop_map(|(path, value)| Change { path, value })
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let event_type = 0..TYPES.len();
+    let branch = prop_oneof![
+        1 => Just(NewBranch::NotRequired),
+        4 => (event_type.clone(), prop::option::of(event_type.clone()))
+            .prop_map(|(begins_with, ends_on)| NewBranch::Required { begins_with, ends_on }),
+    ];
+    prop_oneof![
+        12 => event_type.clone().prop_map(Deed::Emit),
+        6 => prop::collection::vec(branch, 0..4).prop_map(Deed::FanOut),
+        3 => (event_type, prop::option::of(0..CORRELATIONS.len()))
+            .prop_map(|(event_type, key)| Deed::Wait { event_type, key }),
+        1 => json_value().prop_map(Deed::Complete),
+        1 => Just(Deed::Fail),
+        2 => json_value().prop_map(Deed::CompleteBranch),
+        3 => json_value().prop_map(Deed::Result),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let changes = prop::collection::vec(change(), 0..3);
+    let deeds = prop::collection::vec(deed(), 0..4);
+    (changes, deeds, prop::bool::weighted(0.02)).prop_map(|(changes, deeds, gives_up)| Act { changes, deeds, gives_up })
+}
+
+/// A task for the start, and a few others.
+pub fn tasks() -> impl Strategy<Value = Vec<TaskPlan>> {
+    let acts = || prop::collection::vec(act(), 1..4);
+    let others = prop::collection::vec(
+        (prop::sample::select(&PATTERNS[..]), acts()).prop_map(|(on, acts)| TaskPlan { on, acts }),
+        1..6,
+    );
+    (acts(), others).prop_map(|(acts, mut tasks)| {
+        tasks.insert(0, TaskPlan { on: STARTED, acts });
+        tasks
+    })
+}
+
+/// The workflow of these tasks.
+pub fn workflows(plans: &[TaskPlan]) -> Workflows {
+    let patterns: Arc<[Pattern]> = plans.iter().map(|plan| Pattern::new(plan.on)).collect();
+    let mut workflow = Workflow::new(WORKFLOW, "7");
+    for (ordinal, plan) in plans.iter().enumerate() {
+        workflow = workflow.task(PlannedTask {
+            id: format!("task-{ordinal}"),
+            on: [Pattern::new(plan.on)],
+            acts: plan.acts.clone(),
+            all: Arc::clone(&patterns),
+        });
+    }
+    Workflows::new().with(workflow)
+}
+
+struct PlannedTask {
+    id: String,
+    on: [Pattern; 1],
+    acts: Vec<Act>,
+    /// What all tasks are registered for.
+    all: Arc<[Pattern]>,
+}
+
+#[async_trait]
+impl Task for PlannedTask {
+    fn task_id(&self) -> &str {
+        &self.id
+    }
+
+    fn handles_events(&self) -> &[Pattern] {
+        &self.on
+    }
+
+    async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
+        let choice = event.event_id.bytes().fold(7usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        let act = &self.acts[choice % self.acts.len()];
+        for change in &act.changes {
+            apply_change(&mut context.data, change);
+        }
+        if act.gives_up {
+            return Err(TaskError::new("GAVE_UP", "as planned"));
+        }
+        let handlers = self.all.iter().filter(|pattern| pattern.matches(&event.event_type)).count();
+        Ok(outcome(act, fuel_of(event), handlers))
+    }
+}
+
+fn apply_change(data: &mut Value, change: &Change) {
+    let Some((last, above)) = change.path.split_last() else { return };
+    let mut at = data;
+    for key in above {
+        if !at[*key].is_object() {
+            at[*key] = json!({});
+        }
+        at = &mut at[*key];
+    }
+    match (&change.value, at.as_object_mut()) {
+        (Some(value), Some(map)) => {
+            map.insert((*last).to_owned(), value.clone());
+        }
+        (None, Some(map)) => {
+            map.remove(*last);
+        }
+        (_, None) => {}
+    }
+}
+
+fn fuel_of(event: &Event) -> u64 {
+    let in_type = || event.event_type.rsplit('.').next().and_then(|last| last.parse().ok());
+    event.payload_value().get("fuel").and_then(Value::as_u64).or_else(in_type).unwrap_or(0)
+}
+
+fn outcome(act: &Act, fuel: u64, handlers: usize) -> Outcome {
+    let children: usize = act
+        .deeds
+        .iter()
+        .map(|deed| match deed {
+            Deed::Emit(_) => 1,
+            Deed::FanOut(branches) => branches.len() + 1,
+            _ => 0,
+        })
+        .sum();
+    let share = fuel.saturating_sub(1) / (children.max(1) * handlers.max(1)) as u64;
+    let payload = json!({ "fuel": share });
+    let mut outcome = Outcome::new();
+    for deed in &act.deeds {
+        outcome = match deed {
+            Deed::Emit(_) | Deed::FanOut(_) if fuel == 0 => outcome,
+            Deed::Emit(event_type) => outcome.emit(NewEvent::new(TYPES[*event_type], payload.clone())),
+            Deed::FanOut(branches) => outcome.fan_out(fan_out(branches, share)),
+            Deed::Wait { event_type, key } => outcome.wait_for(WaitFor {
+                correlation_key: key.map(|key| CORRELATIONS[key].to_owned()),
+                ..WaitFor::event(TYPES[*event_type])
+            }),
+            Deed::Complete(value) => outcome.complete(value.clone()),
+            Deed::Fail => outcome.fail("PLANNED", "as planned"),
+            // Outside of any branch it is an error: that is tested, too, but seldom.
+            Deed::CompleteBranch(value) => outcome.complete_branch(value.clone()),
+            Deed::Result(value) => outcome.result(value.clone()),
+        };
+    }
+    outcome
+}
+
+fn fan_out(branches: &[NewBranch], share: u64) -> FanOut {
+    let payload = json!({ "fuel": share });
+    let fan_out = FanOut::new("random").then(&format!("joined.{share}")).or_else(&format!("broken.{share}"));
+    branches.iter().enumerate().fold(fan_out, |fan_out, (ordinal, branch)| {
+        let name = format!("branch-{ordinal}");
+        match branch {
+            NewBranch::NotRequired => fan_out.not_required(&name),
+            NewBranch::Required { begins_with, ends_on } => {
+                let first = NewEvent::command(TYPES[*begins_with], payload.clone());
+                match ends_on {
+                    None => fan_out.branch(&name, first),
+                    Some(ends_on) => fan_out.branch_until(&name, first, TYPES[*ends_on]),
+                }
+            }
+        }
+    })
+}

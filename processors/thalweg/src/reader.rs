@@ -1,0 +1,141 @@
+//! Reads what is committed in topics: to the end that they have now, or on and on.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+
+/// How long the brokers may take to tell offsets, or to deliver the next record of those that are there.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A partition with the offsets of its first record and of its committed end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Its first offset.
+    pub begin: i64,
+    /// Its end, as a reader of what is committed sees it.
+    pub end: i64,
+}
+
+/// What a poll came to.
+pub enum Polled<'a> {
+    /// A record.
+    Record(BorrowedMessage<'a>),
+    /// A partition was read to its end.
+    End(i32),
+    /// Nothing.
+    Nothing,
+}
+
+impl Connection {
+    /// The offsets of these partitions.
+    ///
+    /// # Errors
+    /// Where the brokers don't tell them.
+    pub fn spans(&self, partitions: &[(&str, i32)]) -> Result<Vec<Span>, CommandError> {
+        let begins = self.offsets(partitions, Offset::Beginning)?;
+        let ends = self.offsets(partitions, Offset::End)?;
+        let spans = partitions.iter().zip(begins.into_iter().zip(ends));
+        Ok(spans
+            .map(|((topic, partition), (begin, end))| Span {
+                topic: (*topic).to_owned(),
+                partition: *partition,
+                begin,
+                end,
+            })
+            .collect())
+    }
+
+    /// Asks for the first or the end offsets, of all partitions at once, in their order.
+    fn offsets(&self, partitions: &[(&str, i32)], which: Offset) -> Result<Vec<i64>, CommandError> {
+        let mut asked = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            asked.add_partition_offset(topic, *partition, which)?;
+        }
+        let told = self.consumer().offsets_for_times(asked, TIMEOUT).map_err(|_| self.unreachable())?;
+        let told = told.elements_for_topics();
+        partitions
+            .iter()
+            .map(|(topic, partition)| match told.get(&((*topic).to_owned(), *partition)) {
+                Some(offset) => Ok(*offset),
+                None => Err(CommandError::NotFound(format!("no partition {partition} in topic {topic}"))),
+            })
+            .collect()
+    }
+
+    /// Gives every record that these partitions of a topic have now to `take`.
+    ///
+    /// # Errors
+    /// Where Kafka stops answering, or `take` fails.
+    pub fn read_to_end(
+        &self,
+        spans: &[Span],
+        mut take: impl FnMut(&BorrowedMessage) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        // The end of a partition is told without its topic, so topics are read one after the other.
+        let mut by_topic: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
+        for span in spans.iter().filter(|span| span.begin < span.end) {
+            by_topic.entry(&span.topic).or_default().push(span);
+        }
+        for spans in by_topic.values() {
+            self.start_at(spans.iter().map(|span| (span.topic.as_str(), span.partition, span.begin)))?;
+            let mut left: BTreeMap<i32, i64> = spans.iter().map(|span| (span.partition, span.end)).collect();
+            let mut heard = Instant::now();
+            while !left.is_empty() {
+                match self.poll(Duration::from_millis(100))? {
+                    Polled::Record(message) => {
+                        heard = Instant::now();
+                        take(&message)?;
+                        if left.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
+                            left.remove(&message.partition());
+                        }
+                    }
+                    // Behind the last record there may be markers of transactions.
+                    Polled::End(partition) => {
+                        left.remove(&partition);
+                    }
+                    Polled::Nothing if heard.elapsed() > TIMEOUT => return Err(self.unreachable()),
+                    Polled::Nothing => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from these offsets on; [`Connection::poll`] gives the records.
+    ///
+    /// # Errors
+    /// Where librdkafka does not take them.
+    pub fn start_at<'a>(&self, offsets: impl IntoIterator<Item = (&'a str, i32, i64)>) -> Result<(), CommandError> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, offset) in offsets {
+            list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        }
+        Ok(self.consumer().assign(&list)?)
+    }
+
+    /// The next record, or the news that a partition was read to its end, or nothing within `timeout`.
+    ///
+    /// # Errors
+    /// Where the client can't go on.
+    pub fn poll(&self, timeout: Duration) -> Result<Polled<'_>, CommandError> {
+        match self.consumer().poll(timeout) {
+            None => Ok(Polled::Nothing),
+            Some(Ok(message)) => Ok(Polled::Record(message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Polled::End(partition)),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error.into()),
+            // The context has told it, and librdkafka goes on by itself.
+            Some(Err(_)) => Ok(Polled::Nothing),
+        }
+    }
+}
