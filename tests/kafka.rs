@@ -2,6 +2,7 @@
 
 mod cases;
 mod load;
+mod members;
 mod namespace;
 mod oracle;
 mod router_process;

@@ -10,7 +10,7 @@ use thalweg_core::{
 
 /// All of them.
 pub fn all() -> Workflows {
-    Workflows::new().with(linear()).with(counter()).with(endless()).with(chain()).with(misbehaving()).with(checks())
+    Workflows::new().with(claims::workflow()).with(linear()).with(counter()).with(endless()).with(chain()).with(misbehaving()).with(checks())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;

@@ -1,45 +1,9 @@
 //! The group's generation is what fences a zombie.
 
-use std::time::{Duration, Instant};
+use thalweg_runtime::kafka::{Ended, Kafka, KafkaFault, Outgoing, RdKafka};
 
-use thalweg_runtime::kafka::{Ended, Kafka, KafkaFault, KafkaSettings, Outgoing, Polled, RdKafka};
-
-use crate::namespace::{DEADLINE, Namespace};
-
-type Generation = <RdKafka as Kafka>::Generation;
-
-fn member(namespace: &Namespace, name: &str) -> RdKafka {
-    RdKafka::connect(KafkaSettings {
-        client: namespace.client(),
-        inbox: namespace.topics.inbox().to_owned(),
-        contexts: namespace.topics.contexts().to_owned(),
-        group: namespace.topics.group().to_owned(),
-        transactional_id: format!("{}.{name}", namespace.config.namespace),
-        transaction_timeout_ms: 4000,
-        session_timeout_ms: 6000,
-        message_max_bytes: 1_000_000,
-    })
-    .unwrap()
-}
-
-/// Polls the members, in turn, until `done`; remembers the newest generation of each.
-fn poll_until(
-    members: &mut [&mut RdKafka],
-    generations: &mut [Option<Generation>],
-    mut done: impl FnMut(&mut [&mut RdKafka], &[Option<Generation>]) -> bool,
-) {
-    let deadline = Instant::now() + DEADLINE;
-    while !done(members, generations) {
-        assert!(Instant::now() < deadline, "the members did not get there");
-        for (member, generation) in members.iter_mut().zip(generations.iter_mut()) {
-            match member.poll(Duration::from_millis(20)).unwrap() {
-                Polled::Assigned(_, new) => *generation = Some(new),
-                Polled::Revoked(_) => *generation = None,
-                Polled::Record(_) | Polled::Idle => {}
-            }
-        }
-    }
-}
+use crate::members::{Generation, member, poll_until};
+use crate::namespace::Namespace;
 
 fn commit(member: &mut RdKafka, namespace: &Namespace, generation: &Generation) -> Result<(), KafkaFault> {
     member.begin()?;

@@ -1,6 +1,9 @@
 //! The cases, a file a subject.
 
+mod admin_server;
 mod bad_input;
+mod claims;
+mod console_tools;
 mod duplicates;
 mod fencing;
 mod forwarding;
@@ -9,4 +12,5 @@ mod main_job;
 mod limits;
 mod misbehaving_tasks;
 mod rebalance;
+mod restore;
 mod suspension;

@@ -7,6 +7,7 @@ use thalweg_core::identity;
 use thalweg_core::inbound::{
     self, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord, Reading, Refusal, STARTED,
 };
+use thalweg_core::limits::INPUT_IDS_MAX;
 use thalweg_core::{ErrorCode, Limits, Micros};
 
 use super::anomaly::{Findings, Kind};
@@ -158,6 +159,12 @@ pub struct TakenInput {
     /// What is deduplicated.
     pub id: [u8; 16],
     pub is_start: bool,
+}
+
+/// Was the input at offset `earlier` still in the window when the one at `later` came?
+pub fn is_remembered(taken: &[TakenInput], earlier: i64, later: i64) -> bool {
+    let before = |offset: i64| taken.partition_point(|input| input.offset < offset);
+    before(later) - before(earlier) <= INPUT_IDS_MAX
 }
 
 /// The inputs that each execution took in, in the order of their offsets.

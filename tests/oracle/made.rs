@@ -13,7 +13,7 @@ use thalweg_core::context::RecordKey;
 use thalweg_core::inbound::STARTED;
 
 pub use super::record::Record;
-use super::{Anomaly, Kind, Observed, StillOpen, Stored, Summary};
+use super::{Anomaly, ContextRecord, EventRecord, Kind, Observed, Position, StillOpen, Stored, Summary};
 use router::Router;
 pub use thalweg_core::context::Context;
 
@@ -21,6 +21,9 @@ pub use thalweg_core::context::Context;
 pub const INPUTS: usize = 21;
 /// Executions that it leaves open.
 pub const STILL_OPEN: [&str; 3] = ["w-pending", "w-resumed", "w-waiting"];
+
+/// When a run begins that is begun at 0, in microseconds since the epoch.
+pub const BEGUN: i64 = 1_700_000_000_000_000;
 
 /// The run.
 pub fn observed() -> Observed {
@@ -68,6 +71,32 @@ pub fn run(namespace: &str, begun: i64) -> Observed {
     router.send("w-unknown", r#"{"event_type":"note.taken","event_id":"note-5"}"#);
     router.send_astray("w-resumed", r#"{"event_type":"note.taken","event_id":"note-6"}"#);
     router.observed()
+}
+
+/// All records of the run but those of the inbox, as a router writes them.
+pub fn outputs(run: &Observed) -> Vec<Record> {
+    let mut outputs = run.dead_letters.clone();
+    let record = |position: &Position, key: Vec<u8>, value: Vec<u8>, input: Option<&Position>| Record {
+        position: position.clone(),
+        timestamp: run.dead_letters[0].timestamp,
+        key: Some(key),
+        value: Some(value),
+        headers: input.map(|input| ("input".to_owned(), Some(input.to_string().into_bytes()))).into_iter().collect(),
+    };
+    for EventRecord { position, key, input, event } in &run.events {
+        let value = run.schemas.write_event(event).unwrap();
+        outputs.push(record(position, key.clone().unwrap(), value, input.as_ref()));
+    }
+    for (key, ContextRecord { position, stored }) in &run.contexts {
+        let value = match stored {
+            Stored::Root(root) => run.schemas.write_context(root),
+            Stored::Scope(scope) => run.schemas.write_scope(scope),
+            Stored::Branch(branch) => run.schemas.write_branch(branch),
+        };
+        outputs.push(record(position, run.schemas.write_key(key).unwrap(), value.unwrap(), None));
+    }
+    outputs.sort_by(|a, b| a.position.cmp(&b.position));
+    outputs
 }
 
 /// Asserts that the oracle finds these.

@@ -11,13 +11,15 @@ mod checks;
 mod history;
 mod input;
 #[cfg(test)]
-pub(crate) mod made;
+mod made;
 mod observed;
 mod outputs;
 mod reading;
 mod record;
 mod summary;
 mod topic_names;
+
+use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
 
@@ -52,26 +54,34 @@ impl Oracle {
         self
     }
 
-    /// Reads every topic from its beginning to where it ended when the reading began. Routers must be at rest
-    /// ([`Oracle::backlog`] is 0, nothing is pending): what they commit meanwhile is seen in part.
+    /// Reads every topic from its beginning to where it ended when the reading began, and again where routers have
+    /// written meanwhile: what it returns is one moment.
     ///
     /// # Errors
-    /// Where the topics can't be read.
+    /// Where the topics can't be read, or routers do not come to rest.
     pub fn read(&self) -> Result<Observed, ReadError> {
         let reading = Reading::new(&self.settings, &self.names)?;
-        let mut topics: Vec<&str> = self.names.channel_topics().into_iter().collect();
-        topics.extend([self.names.contexts.as_str(), &self.names.dead_letters, &self.names.inbox]);
-        let ends = topics.iter().map(|topic| reading.ends(topic)).collect::<Result<Vec<Offsets>, _>>()?;
-        let mut observed = Observed::new(&self.names)?;
-        observed.committed = reading.committed()?;
-        for (topic, ends) in topics.iter().zip(ends) {
-            reading.read(topic, &Offsets::new(), &ends, &mut |record| observed.take(record))?;
-            if *topic == self.names.inbox {
-                observed.inbox_ends = ends;
+        loop {
+            let ends = self.ends(&reading)?;
+            let mut observed = Observed::new(&self.names)?;
+            observed.committed = reading.committed()?;
+            for (topic, ends) in &ends {
+                reading.read(topic, &Offsets::new(), ends, &mut |record| observed.take(record))?;
             }
+            observed.inbox_ends = ends.get(self.names.inbox.as_str()).cloned().unwrap_or_default();
+            observed.events.sort_by(|a, b| a.position.cmp(&b.position));
+            if self.ends(&reading)? == ends {
+                return Ok(observed);
+            }
+            reading.check_deadline(|| format!("a moment at which nobody writes to {:?}", ends.keys()))?;
         }
-        observed.events.sort_by(|a, b| a.position.cmp(&b.position));
-        Ok(observed)
+    }
+
+    /// Where each topic ends.
+    fn ends(&self, reading: &Reading) -> Result<BTreeMap<&str, Offsets>, ReadError> {
+        let mut topics = self.names.channel_topics();
+        topics.extend([self.names.inbox.as_str(), &self.names.contexts, &self.names.dead_letters]);
+        topics.into_iter().map(|topic| Ok((topic, reading.ends(topic)?))).collect()
     }
 
     /// How many records of the inbox the routers have not consumed.

@@ -36,8 +36,7 @@ pub struct ContextRecord {
     pub stored: Stored,
 }
 
-/// What the topics of a namespace hold. A router must be at rest while it is read: a transaction that ends meanwhile
-/// is seen in part.
+/// What the topics of a namespace hold at one moment.
 #[derive(Clone)]
 pub struct Observed {
     pub names: TopicNames,

@@ -1,5 +1,8 @@
 //! Reads topics to their end: everything that was there when the reading began, and was committed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -149,9 +152,7 @@ impl<'a> Reading<'a> {
                 Some(Err(error)) => trouble = Some(error),
                 Some(Ok(_)) | None => {}
             }
-            if Instant::now() >= self.deadline {
-                return Err(ReadError::Deadline(format!("the end of {topic}; last error: {trouble:?}")));
-            }
+            self.check_deadline(|| format!("the end of {topic}; last error: {trouble:?}"))?;
         }
         consumer.unassign().map_err(kafka(format!("leaving {topic}")))
     }
@@ -166,11 +167,14 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// Is there time left to wait for `what`?
+    pub fn check_deadline(&self, what: impl FnOnce() -> String) -> Result<(), ReadError> {
+        if Instant::now() >= self.deadline { Err(ReadError::Deadline(what())) } else { Ok(()) }
+    }
+
     /// Lets a moment pass in which the client does its work.
     fn pause(&self, consumer: &BaseConsumer, what: impl FnOnce() -> String) -> Result<(), ReadError> {
-        if Instant::now() >= self.deadline {
-            return Err(ReadError::Deadline(what()));
-        }
+        self.check_deadline(what)?;
         // Nothing is assigned, so that there is nothing to lose.
         drop(consumer.poll(POLL));
         Ok(())

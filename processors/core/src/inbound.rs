@@ -18,6 +18,9 @@ pub const HEADER_REDRIVE: &str = "redrive";
 /// Header: the id of a forwarded event.
 pub const HEADER_EVENT_ID: &str = "event_id";
 
+/// Header on channel records: the event's type, so that console tools and filters need not decode the value.
+pub const HEADER_EVENT_TYPE: &str = "event_type";
+
 /// The event type that starts an execution.
 pub const STARTED: &str = "workflow.started";
 
@@ -238,9 +241,12 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
                 ),
             ));
         }
-        payload.checked_value().map_err(|what| {
+        let value = payload.checked_value().map_err(|what| {
             Refusal::new(ErrorCode::PayloadInvalid, format!("the payload is not usable JSON: {what}"))
         })?;
+        if value.is_null() {
+            event.payload = None;
+        }
     }
     let envelope = event.envelope_bytes();
     if envelope > ENVELOPE_MAX_BYTES {

@@ -117,9 +117,7 @@ impl PartitionCache {
         let inner = self.open.entry(hash).or_default().inner.get_or_insert_default();
         self.bytes += value.len();
         let old = match &key.branch {
-            Some(branch) => {
-                inner.branches.entry(key.scope.clone()).or_default().insert(branch.clone(), value.into())
-            }
+            Some(branch) => inner.branches.entry(key.scope.clone()).or_default().insert(branch.clone(), value.into()),
             None => {
                 let is_open = |bytes: &[u8]| schemas.read_scope(bytes).map(|scope| scope.status == ScopeStatus::Open);
                 let was = inner.scopes.get(&key.scope).map(|bytes| is_open(bytes)).transpose()?.unwrap_or(false);

@@ -79,13 +79,7 @@ pub fn of_record(topic: &Arc<str>, original: &InboxMessage, reason: &Reason) -> 
 pub fn of_event(topic: &Arc<str>, partition: i32, key: &str, event: Vec<u8>, reason: &Reason) -> Outgoing {
     let mut headers = Vec::new();
     add_reason(&mut headers, reason);
-    Outgoing {
-        topic: Arc::clone(topic),
-        partition,
-        key: Some(key.as_bytes().to_vec()),
-        value: Some(event),
-        headers,
-    }
+    Outgoing { topic: Arc::clone(topic), partition, key: Some(key.as_bytes().to_vec()), value: Some(event), headers }
 }
 
 fn add_reason(headers: &mut Vec<(String, Option<Vec<u8>>)>, reason: &Reason) {

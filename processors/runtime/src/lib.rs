@@ -18,8 +18,8 @@ mod topic_setup;
 mod watchdog;
 
 pub use admin::{Admin, AdminError};
-pub use config::{ClientSettings, Config, ConfigError, LANES_MAX, Overrides, PARTITIONS_MAX};
 pub use clock::wall_clock;
+pub use config::{ClientSettings, Config, ConfigError, LANES_MAX, Overrides, PARTITIONS_MAX};
 pub use fail_point::{FailPoint, FailPoints};
 pub use health::{Health, InlineTask, LaneHealth};
 pub use lane::{Fixtures, Lane, LaneError};

@@ -29,11 +29,25 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Checks the configuration, and asks the brokers what topics there are.
+    /// Checks the configuration, and asks the brokers what topics there are. Its consumer is quick to see the end of
+    /// what it reads.
     ///
     /// # Errors
     /// Where the configuration can't be used, or no broker answers.
     pub fn open(config: &Config) -> Result<Connection, CommandError> {
+        // At the end of a partition the broker keeps a request for so long, and only its answer tells the end.
+        Connection::open_with(config, &[("fetch.wait.max.ms", "10")])
+    }
+
+    /// The same for a consumer that stays at the end of what it reads, where asking that often would be a burden.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn open_to_follow(config: &Config) -> Result<Connection, CommandError> {
+        Connection::open_with(config, &[])
+    }
+
+    fn open_with(config: &Config, defaults: &[(&str, &str)]) -> Result<Connection, CommandError> {
         config.check()?;
         let topics = Topics::new(config);
         let mut client = config.client();
@@ -43,9 +57,9 @@ impl Connection {
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
             .set("enable.partition.eof", "true");
-        for (name, value) in [("fetch.wait.max.ms", "10"), ("fetch.queue.backoff.ms", "5")] {
+        for (name, value) in defaults {
             if client.get(name).is_none() {
-                client.set(name, value);
+                client.set(*name, *value);
             }
         }
         let consumer: BaseConsumer<ConnectionErrors> = client.create_with_context(ConnectionErrors::default())?;

@@ -63,14 +63,17 @@ impl Connection {
             asked.add_partition_offset(topic, *partition, which)?;
         }
         let told = self.consumer().offsets_for_times(asked, TIMEOUT).map_err(|_| self.unreachable())?;
-        let told = told.elements_for_topics();
-        partitions
-            .iter()
-            .map(|(topic, partition)| match told.get(&((*topic).to_owned(), *partition)) {
-                Some(offset) => Ok(*offset),
-                None => Err(CommandError::NotFound(format!("no partition {partition} in topic {topic}"))),
-            })
-            .collect()
+        let offset = |(topic, partition): &(&str, i32)| match told.find_partition(topic, *partition) {
+            Some(element) => {
+                element.error()?;
+                match element.offset() {
+                    Offset::Offset(offset) => Ok(offset),
+                    _ => Err(self.unreachable()),
+                }
+            }
+            None => Err(CommandError::NotFound(format!("no partition {partition} in topic {topic}"))),
+        };
+        partitions.iter().map(offset).collect()
     }
 
     /// Gives every record that these partitions of a topic have now to `take`.

@@ -7,6 +7,7 @@ use thalweg_core::{Channel, partition_of};
 use super::{View, execution_of};
 use crate::oracle::anomaly::{Findings, Kind};
 use crate::oracle::history::{History, REJECTED};
+use crate::oracle::input::{Input, is_remembered};
 use crate::oracle::observed::{EventRecord, Observed};
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
@@ -71,33 +72,35 @@ fn check_order(observed: &Observed, findings: &mut Findings) {
     }
 }
 
-/// An event, and how often its input was redriven, where it came from the inbox.
-type Published<'a> = (Option<u32>, &'a EventRecord);
-
-/// No event id twice. Outsiders may use one id in several executions, and a redriven input keeps its id.
+/// No event id twice. Outsiders may use one id in several executions, a redriven input keeps its id, and an id that has
+/// left the window counts as new.
 fn check_ids(view: &View, findings: &mut Findings) {
     let mut made: BTreeMap<&str, &EventRecord> = BTreeMap::new();
-    let mut seen: BTreeMap<(&str, &str), Vec<Published>> = BTreeMap::new();
+    let mut seen: BTreeMap<(&str, &str), Vec<&EventRecord>> = BTreeMap::new();
     for record in &view.observed.events {
         let event = &record.event;
         // What was made has an id of its own in the whole namespace.
         let elsewhere = if record.input.is_none() { made.insert(&event.event_id, record) } else { None };
-        let redrive = record.input.as_ref().map(|input| view.inputs.get(input).map_or(0, |input| input.redrive));
         let here = seen.entry((&event.execution_id, &event.event_id)).or_default();
-        let before = here
-            .iter()
-            .find(|(other, _)| *other == redrive || other.is_none() || redrive.is_none())
-            .map(|(_, before)| *before)
-            .or(elsewhere);
-        if let Some(before) = before {
+        if let Some(before) = here.iter().copied().find(|before| !may_share_id(view, before, record)).or(elsewhere) {
             findings.add(
                 Kind::EventTwice,
                 &event.execution_id,
                 format!("event {:?} is at {} and at {}", event.event_id, before.position, record.position),
             );
         }
-        here.push((redrive, record));
+        here.push(record);
     }
+}
+
+/// Two events of one execution and id: is each right to be there?
+fn may_share_id(view: &View, one: &EventRecord, other: &EventRecord) -> bool {
+    let input = |record: &EventRecord| record.input.as_ref().and_then(|input| view.inputs.get(input));
+    let (Some(one_input), Some(other_input)) = (input(one), input(other)) else { return false };
+    let offset = |input: &Input| input.record.position.offset;
+    let (earlier, later) = (offset(one_input).min(offset(other_input)), offset(one_input).max(offset(other_input)));
+    let taken = view.taken.get(one.event.execution_id.as_str()).map_or(&[][..], Vec::as_slice);
+    one_input.redrive != other_input.redrive || !is_remembered(taken, earlier, later)
 }
 
 fn check_sequence(execution: &str, history: &History, findings: &mut Findings) {

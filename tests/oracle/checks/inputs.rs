@@ -1,12 +1,11 @@
 //! Every inbox record came to exactly one thing, and that says what the record says.
 
 use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, Reading};
-use thalweg_core::limits::INPUT_IDS_MAX;
 use thalweg_core::{ErrorCode, identity};
 
 use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
-use crate::oracle::input::{Input, NO_TIME, Outcome};
+use crate::oracle::input::{Input, NO_TIME, Outcome, TakenInput, is_remembered};
 use crate::oracle::observed::EventRecord;
 use crate::oracle::record::Record;
 
@@ -51,9 +50,9 @@ fn explain_duplicate(view: &View, input: &Input) -> Result<(), String> {
     };
     let execution_id = inbound.event.execution_id.as_str();
     let taken = view.taken.get(execution_id).map_or(&[][..], Vec::as_slice);
-    let before = &taken[..taken.partition_point(|earlier| earlier.offset < inbound.offset)];
-    match before.iter().rposition(|earlier| Some(earlier.id) == input.id()) {
-        Some(earlier) if before[earlier].is_start || before.len() - earlier <= INPUT_IDS_MAX => Ok(()),
+    let is_same = |earlier: &&TakenInput| earlier.offset < inbound.offset && Some(earlier.id) == input.id();
+    match taken.iter().rfind(is_same) {
+        Some(earlier) if earlier.is_start || is_remembered(taken, earlier.offset, inbound.offset) => Ok(()),
         Some(_) => Err(format!("the same id came to execution {execution_id:?} before, and had left the window")),
         None => Err(format!(
             "no earlier input of execution {execution_id:?} has its id {:?} and redrive number {}",

@@ -35,7 +35,7 @@ impl Router {
             schemas: Schemas::new().unwrap(),
             workflows: Workflows::new().with(super::workflow::workflow()),
             limits: Limits { step_max_events: 5, ..Limits::default() },
-            now: 1_700_000_000_000_000 + begun,
+            now: super::BEGUN + begun,
             executions: HashMap::new(),
             next_offsets: BTreeMap::new(),
             written: Vec::new(),

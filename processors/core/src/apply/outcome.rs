@@ -118,7 +118,10 @@ fn decide(
     if emitted.len() > PENDING_MAX {
         return Err(too_large(format!("{} events emitted at once, at most {PENDING_MAX} are allowed", emitted.len())));
     }
-    let result = outcome.result.as_ref().map(|value| small("result", value, step)).transpose()?;
+    let result = match &outcome.result {
+        Some(value) => returned("result", value, step)?,
+        None => None,
+    };
     let branch_end = branch_end(&outcome, current, step)?;
     let closing = closing(&outcome, current, step)?;
     let effects_bytes: usize = effects.iter().map(|effect| effect.record().json.as_str().len() + 32).sum();
@@ -178,7 +181,11 @@ fn check_context_size(
     })
 }
 
-fn small(what: &str, value: &Value, step: &Step) -> Result<Json, TaskFailure> {
+/// A value from a task. Null is none, as it is in JSON: a record written with it must read back the same.
+fn returned(what: &str, value: &Value, step: &Step) -> Result<Option<Json>, TaskFailure> {
+    if value.is_null() {
+        return Ok(None);
+    }
     check_depth(value).map_err(|why| invalid(format!("{what}: {why}")))?;
     let json = Json::from(value);
     if json.as_str().len() > step.limits.payload_max_bytes {
@@ -188,7 +195,7 @@ fn small(what: &str, value: &Value, step: &Step) -> Result<Json, TaskFailure> {
             step.limits.payload_max_bytes
         )));
     }
-    Ok(json)
+    Ok(Some(json))
 }
 
 fn name(what: &str, text: &str) -> Result<String, TaskFailure> {
@@ -208,7 +215,7 @@ fn branch_end(
         if !in_branch {
             return Err(invalid("complete_branch outside of any branch"));
         }
-        return Ok(Some((BranchStatus::Success, Some(small("complete_branch", value, step)?))));
+        return Ok(Some((BranchStatus::Success, returned("complete_branch", value, step)?)));
     }
     Ok(match &outcome.fail {
         Some(failure) if in_branch => {
@@ -221,7 +228,7 @@ fn branch_end(
 
 fn closing(outcome: &Outcome, current: &Current, step: &Step) -> Result<Option<Closing>, TaskFailure> {
     if let Some(result) = &outcome.complete {
-        let result = Some(small("complete", result, step)?);
+        let result = returned("complete", result, step)?;
         return Ok(Some(Closing { status: WorkflowStatus::Success, result, error: None }));
     }
     Ok(match &outcome.fail {
@@ -286,10 +293,7 @@ impl Makes<'_> {
         event.source = Some(self.task_id.to_owned());
         event.message_class = class.as_str().to_owned();
         event.channel = new.channel.unwrap_or(Channel::default_for(class)).as_str().to_owned();
-        event.payload = match &new.payload {
-            Value::Null => None,
-            payload => Some(small("payload", payload, self.step)?),
-        };
+        event.payload = returned("payload", &new.payload, self.step)?;
         (event.scope, event.branch) = branch.unzip();
         Ok(Queued { event, depth: self.current.depth + 1, input: None, opens: None, logged: false })
     }

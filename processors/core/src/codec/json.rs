@@ -63,9 +63,6 @@ pub(super) fn read(text: &[u8]) -> Result<Event, Refusal> {
             event.ext.insert(name, value);
         }
     }
-    if event.payload.as_ref().is_some_and(|payload| payload.as_str() == "null") {
-        event.payload = None;
-    }
     Ok(event)
 }
 

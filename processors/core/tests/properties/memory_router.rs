@@ -21,7 +21,7 @@ pub static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| Schemas::new().unwrap()
 pub const NOW: i64 = 1_700_000_000_000_000;
 
 /// The contexts topic, compacted: the newest bytes of each record.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contexts(BTreeMap<RecordKey, Vec<u8>>);
 
 impl Contexts {
@@ -102,7 +102,7 @@ impl RecordStore for Contexts {
 }
 
 /// What became of one execution, as the topics tell it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
     /// Its events, in order, as they are read back.
     pub published: Vec<Event>,
@@ -166,6 +166,11 @@ impl<'a> MemoryRouter<'a> {
             logs: BTreeMap::new(),
             touched: BTreeMap::new(),
         }
+    }
+
+    /// Another router that goes on from the saved contexts, with logs of its own.
+    pub fn successor(&self) -> MemoryRouter<'a> {
+        MemoryRouter { contexts: self.contexts.clone(), ..MemoryRouter::new(self.workflows, self.limits) }
     }
 
     /// Reads a record of the inbox as the only partition's.

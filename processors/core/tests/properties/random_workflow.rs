@@ -44,7 +44,11 @@ enum Deed {
     Wait { event_type: usize, key: Option<usize> },
     Complete(Value),
     Fail,
-    CompleteBranch(Value),
+    /// Outside of any branch it is an error, so there only where it is to happen `anywhere`.
+    CompleteBranch {
+        result: Value,
+        anywhere: bool,
+    },
     Result(Value),
 }
 
@@ -94,21 +98,22 @@ fn deed() -> impl Strategy<Value = Deed> {
             .prop_map(|(begins_with, ends_on)| NewBranch::Required { begins_with, ends_on }),
     ];
     prop_oneof![
-        12 => event_type.clone().prop_map(Deed::Emit),
-        6 => prop::collection::vec(branch, 0..4).prop_map(Deed::FanOut),
-        3 => (event_type, prop::option::of(0..CORRELATIONS.len()))
+        24 => event_type.clone().prop_map(Deed::Emit),
+        16 => prop::collection::vec(branch, 0..4).prop_map(Deed::FanOut),
+        4 => (event_type, prop::option::of(0..CORRELATIONS.len()))
             .prop_map(|(event_type, key)| Deed::Wait { event_type, key }),
         1 => json_value().prop_map(Deed::Complete),
         1 => Just(Deed::Fail),
-        2 => json_value().prop_map(Deed::CompleteBranch),
-        3 => json_value().prop_map(Deed::Result),
+        4 => (json_value(), prop::bool::weighted(0.05))
+            .prop_map(|(result, anywhere)| Deed::CompleteBranch { result, anywhere }),
+        6 => json_value().prop_map(Deed::Result),
     ]
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let changes = prop::collection::vec(change(), 0..3);
     let deeds = prop::collection::vec(deed(), 0..4);
-    (changes, deeds, prop::bool::weighted(0.02)).prop_map(|(changes, deeds, gives_up)| Act { changes, deeds, gives_up })
+    (changes, deeds, prop::bool::weighted(0.01)).prop_map(|(changes, deeds, gives_up)| Act { changes, deeds, gives_up })
 }
 
 /// A task for the start, and a few others.
@@ -167,7 +172,7 @@ impl Task for PlannedTask {
             return Err(TaskError::new("GAVE_UP", "as planned"));
         }
         let handlers = self.all.iter().filter(|pattern| pattern.matches(&event.event_type)).count();
-        Ok(outcome(act, fuel_of(event), handlers))
+        Ok(outcome(act, event, handlers))
     }
 }
 
@@ -196,7 +201,8 @@ fn fuel_of(event: &Event) -> u64 {
     event.payload_value().get("fuel").and_then(Value::as_u64).or_else(in_type).unwrap_or(0)
 }
 
-fn outcome(act: &Act, fuel: u64, handlers: usize) -> Outcome {
+fn outcome(act: &Act, event: &Event, handlers: usize) -> Outcome {
+    let fuel = fuel_of(event);
     let children: usize = act
         .deeds
         .iter()
@@ -220,8 +226,8 @@ fn outcome(act: &Act, fuel: u64, handlers: usize) -> Outcome {
             }),
             Deed::Complete(value) => outcome.complete(value.clone()),
             Deed::Fail => outcome.fail("PLANNED", "as planned"),
-            // Outside of any branch it is an error: that is tested, too, but seldom.
-            Deed::CompleteBranch(value) => outcome.complete_branch(value.clone()),
+            Deed::CompleteBranch { anywhere: false, .. } if event.branch.is_none() => outcome,
+            Deed::CompleteBranch { result, .. } => outcome.complete_branch(result.clone()),
             Deed::Result(value) => outcome.result(value.clone()),
         };
     }

@@ -80,7 +80,7 @@ pub fn script() -> impl Strategy<Value = Script> {
     let data = prop::collection::btree_map("[a-c]", json_value(), 0..3);
     let happenings = prop::collection::vec(happening, 0..14);
     let cuts = prop_oneof![Just(Vec::new()), prop::collection::vec(any::<bool>(), 0..60)];
-    (data, 0..60u64, happenings, cuts).prop_map(|(data, fuel, happenings, cuts)| Script {
+    (data, 0..300u64, happenings, cuts).prop_map(|(data, fuel, happenings, cuts)| Script {
         data: Value::Object(data.into_iter().collect()),
         fuel,
         happenings,
@@ -152,23 +152,59 @@ impl Cuts {
         Cuts(script.cuts.clone().into_iter())
     }
 
+    /// Never cuts.
+    pub fn never() -> Cuts {
+        Cuts(Vec::new().into_iter())
+    }
+
     pub fn cut(&mut self) -> bool {
         self.0.next().unwrap_or(false)
     }
 }
 
-/// Plays a script for execution `id` alone, and then until nothing is pending. `check` is called after every step and
-/// every transaction. Returns what happened in a form that can be played again.
-pub fn play(router: &mut MemoryRouter, id: &str, script: &Script, check: &mut dyn FnMut(&MemoryRouter)) -> Vec<Settled> {
-    let mut settled = vec![Settled::Input(script.start(id))];
-    for happening in &script.happenings {
-        let now = match happening {
-            Happening::Input(sent) => Settled::Input(String::new()).filled(sent),
+/// Does one thing; an input lies at `offset`. A step without an input goes on only where something is pending.
+pub fn perform(router: &mut MemoryRouter, id: &str, settled: &Settled, offset: i64, cuts: &mut Cuts) {
+    match settled {
+        Settled::Input(event) => {
+            let inbound = router.read(offset, event.as_bytes()).unwrap();
+            router.step(id, Some(inbound), &mut || cuts.cut());
+        }
+        Settled::GoOn if router.has_queued(id) => router.step(id, None, &mut || cuts.cut()),
+        Settled::GoOn => {}
+        Settled::Commit => router.commit(),
+    }
+}
+
+/// Plays a script for execution `id` alone, and then until nothing is pending. `check` is called after everything that
+/// happens. Returns what happened in a form that can be played again.
+pub fn play(
+    router: &mut MemoryRouter,
+    id: &str,
+    script: &Script,
+    check: &mut dyn FnMut(&MemoryRouter),
+) -> Vec<Settled> {
+    let mut cuts = Cuts::of(script);
+    let mut played = vec![Settled::Input(script.start(id))];
+    perform(router, id, &played[0], 0, &mut cuts);
+    check(router);
+    for (number, happening) in script.happenings.iter().enumerate() {
+        let settled = match happening {
+            Happening::Input(sent) => Settled::Input(sent.event(id, number, router.log(id))),
             Happening::GoOn => Settled::GoOn,
             Happening::Commit => Settled::Commit,
         };
-        settled.push(now);
+        perform(router, id, &settled, number as i64 + 1, &mut cuts);
+        check(router);
+        played.push(settled);
     }
-    let _ = (router, check);
-    settled
+    while router.has_queued(id) {
+        for settled in [Settled::GoOn, Settled::Commit] {
+            perform(router, id, &settled, -1, &mut cuts);
+            check(router);
+            played.push(settled);
+        }
+    }
+    router.commit();
+    check(router);
+    played
 }

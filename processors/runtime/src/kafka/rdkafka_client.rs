@@ -100,7 +100,10 @@ impl RdKafka {
             .set("auto.offset.reset", "earliest");
         let kafka = RdKafka {
             uncommitted: uncommitted.create().map_err(fatal)?,
-            restore: RestoreReader::new(restore.create_with_context(EndIsNoError).map_err(fatal)?, settings.contexts.clone()),
+            restore: RestoreReader::new(
+                restore.create_with_context(EndIsNoError).map_err(fatal)?,
+                settings.contexts.clone(),
+            ),
             transactions,
             forwarder: None,
             consumer,

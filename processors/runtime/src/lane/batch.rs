@@ -9,7 +9,8 @@ use thalweg_core::apply::{Action, DeadLetter, Step, drive};
 use thalweg_core::context::RecordKey;
 use thalweg_core::identity::execution_hash;
 use thalweg_core::inbound::{
-    self, HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord, Reading, Refusal,
+    self, HEADER_EVENT_ID, HEADER_EVENT_TYPE, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord,
+    Reading, Refusal,
 };
 use thalweg_core::task::{TaskCall, TaskRun};
 use thalweg_core::{Channel, ErrorCode, Event, Execution};
@@ -261,12 +262,14 @@ impl<'a> Batch<'a> {
             self.tally.rejected += u64::from(rejected);
             self.tally.applied += u64::from(!rejected);
         }
+        let mut headers = vec![(HEADER_EVENT_TYPE.to_owned(), Some(event.event_type.as_bytes().to_vec()))];
+        headers.extend(input.map(|position| (HEADER_INPUT.to_owned(), Some(position.into_bytes()))));
         self.outputs.push(Outgoing {
             topic: Arc::clone(self.fixtures.channel(channel)),
             partition,
             key: Some(event.execution_id.as_bytes().to_vec()),
             value: Some(self.fixtures.schemas.write_event(event).map_err(LaneError::Record)?),
-            headers: input.map(|position| (HEADER_INPUT.to_owned(), Some(position.into_bytes()))).into_iter().collect(),
+            headers,
         });
         Ok(())
     }

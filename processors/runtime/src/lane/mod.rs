@@ -84,9 +84,7 @@ pub enum LaneError {
     #[error("{0}")]
     Kafka(KafkaFault),
     /// The inbox is not the one that the contexts were made from.
-    #[error(
-        "INBOX_REPLACED: partition {partition}: {what}; if that is meant, accept it with `thalweg topics --adopt`"
-    )]
+    #[error("INBOX_REPLACED: partition {partition}: {what}; if that is meant, accept it with `thalweg topics --adopt`")]
     InboxReplaced {
         /// The partition.
         partition: i32,
@@ -193,7 +191,7 @@ impl<K: Kafka> Lane<K> {
         let fixtures = Arc::clone(&self.fixtures);
         let began = Instant::now();
         let mut bytes: usize = self.waiting.iter().map(InboxMessage::bytes).sum();
-        let idle = self.waiting.is_empty() && self.partitions.values().all(|p| p.is_at_rest() && !(p.is_served() && !p.due.is_empty()));
+        let idle = self.waiting.is_empty() && !self.partitions.values().any(Partition::has_work);
         let mut timeout = if idle { IDLE_POLL } else { Duration::ZERO };
         loop {
             match self.kafka.poll(timeout).map_err(LaneError::Kafka)? {

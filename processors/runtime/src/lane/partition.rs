@@ -66,6 +66,15 @@ impl Partition {
         matches!(self.phase, Phase::Locating { .. })
     }
 
+    /// There is something to do without any input: due work, or a restore to go on with.
+    pub fn has_work(&self) -> bool {
+        match self.phase {
+            Phase::Served => !self.due.is_empty(),
+            Phase::Stopped => false,
+            Phase::Locating { .. } | Phase::Settling { .. } | Phase::Reading(_) => true,
+        }
+    }
+
     /// Restored, whether it is served or stopped.
     pub fn is_at_rest(&self) -> bool {
         matches!(self.phase, Phase::Served | Phase::Stopped)
@@ -133,7 +142,10 @@ impl Partition {
         let Some((start, end)) = tolerate(kafka.inbox_range(self.number))? else { return Ok(None) };
         let replaced = |what: String| Err(LaneError::InboxReplaced { partition: self.number, what });
         if reading.newest_applied >= end {
-            return replaced(format!("a context has applied offset {}, the inbox ends at {end}", reading.newest_applied));
+            return replaced(format!(
+                "a context has applied offset {}, the inbox ends at {end}",
+                reading.newest_applied
+            ));
         }
         let offset = match self.next_offset {
             -1 if reading.records == 0 => start,

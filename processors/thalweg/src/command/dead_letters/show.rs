@@ -1,0 +1,122 @@
+//! `thalweg dead-letters show`
+
+use clap::Args;
+use rdkafka::message::Message;
+use serde_json::{Map, Value};
+use thalweg_core::codec::event_to_json;
+use thalweg_runtime::wall_clock;
+
+use super::letter::{Letter, OWN_HEADERS, bytes_document};
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::event_reader::EventReader;
+use crate::output::{self, Output, Table, age, date, hex_dump, plain};
+use crate::settings::Settings;
+
+/// Show a dead letter, with the original bytes
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Where it lies, as `list` shows it
+    #[arg(value_name = "PARTITION/OFFSET", value_parser = place)]
+    place: Place,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    partition: i32,
+    offset: i64,
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    let numbers = text.split_once('/').and_then(|(partition, offset)| {
+        Some(Place { partition: partition.parse().ok()?, offset: offset.parse().ok()? })
+    });
+    numbers.filter(|place| place.partition >= 0 && place.offset >= 0).ok_or_else(|| "such as 3/17".to_owned())
+}
+
+impl Show {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where there is no such dead letter, or it can't be read.
+    pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
+        let connection = Connection::open(&settings.load()?)?;
+        let letter = self.read(&connection)?;
+        // A task's dead letter is an event in Avro; what is none stays bytes.
+        let event = letter.value.as_deref().and_then(|value| EventReader::new(&connection).ok()?.event(value).ok());
+        let event = event.as_ref().map(event_to_json);
+        if self.output.is_json() {
+            let mut document = letter.document();
+            document.insert("key".to_owned(), bytes_document(letter.key.as_deref()));
+            document.insert("value".to_owned(), bytes_document(letter.value.as_deref()));
+            let headers: Map<String, Value> =
+                letter.original_headers().map(|(name, value)| (name.clone(), bytes_document(Some(value)))).collect();
+            document.insert("headers".to_owned(), Value::Object(headers));
+            if let Some(event) = event {
+                document.insert("event".to_owned(), event);
+            }
+            return output::print_json(&Value::Object(document));
+        }
+        output::print(&text(&letter, event.as_ref()))
+    }
+
+    fn read(&self, connection: &Connection) -> Result<Letter, CommandError> {
+        let topic = connection.topics().dead_letters();
+        let not_found = || {
+            CommandError::NotFound(format!(
+                "no dead letter at {}/{} in {topic}\n`thalweg dead-letters list` shows those there are",
+                self.place.partition, self.place.offset
+            ))
+        };
+        if self.place.partition >= connection.partition_count(topic)? {
+            return Err(not_found());
+        }
+        let mut spans = connection.spans(&[(topic, self.place.partition)])?;
+        for span in &mut spans {
+            if !(span.begin..span.end).contains(&self.place.offset) {
+                return Err(not_found());
+            }
+            (span.begin, span.end) = (self.place.offset, self.place.offset + 1);
+        }
+        let mut found = None;
+        connection.read_to_end(&spans, |message| {
+            if message.offset() == self.place.offset {
+                found = Some(Letter::of(message));
+            }
+            Ok(())
+        })?;
+        found.ok_or_else(not_found)
+    }
+}
+
+fn text(letter: &Letter, event: Option<&Value>) -> String {
+    let mut head = Table::without_headings();
+    head.row(["place", &letter.place()]);
+    head.row(["written", &format!("{}, {}", date(letter.written_at), age(letter.written_at, wall_clock()))]);
+    for name in OWN_HEADERS {
+        let value = letter.header(name);
+        if !value.is_empty() {
+            head.row([name, &value]);
+        }
+    }
+    if let Some(key) = &letter.key {
+        head.row(["key", &String::from_utf8_lossy(key)]);
+    }
+    for (name, value) in letter.original_headers() {
+        head.row([&format!("header {name}"), &String::from_utf8_lossy(value).into_owned()]);
+    }
+    let original = match letter.value.as_deref() {
+        None => "ORIGINAL: none (a tombstone)".to_owned(),
+        Some(value) => {
+            let shown = match std::str::from_utf8(value) {
+                Ok(text) => text.split('\n').map(plain).collect::<Vec<_>>().join("\n"),
+                Err(_) => hex_dump(value),
+            };
+            format!("ORIGINAL, {} bytes\n{shown}", value.len())
+        }
+    };
+    let event = event.map_or_else(String::new, |event| format!("\n\nAS AN EVENT\n{event:#}"));
+    format!("{head}\n\n{original}{event}")
+}

@@ -1,0 +1,197 @@
+//! `thalweg get`
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use rdkafka::message::Message;
+use serde_json::{Value, json};
+use thalweg_core::codec::event_to_json;
+use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope};
+use thalweg_core::effect::to_hex;
+use thalweg_runtime::wall_clock;
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::event_reader::EventReader;
+use crate::output::{self, Output, Table, age, date, shortened, span};
+use crate::settings::Settings;
+
+/// Characters of a branch's result in its table.
+const RESULT_MAX: usize = 48;
+
+/// Show an execution's context: its status, data, tasks, scopes and waits
+#[derive(Args, Debug)]
+pub struct Get {
+    /// The execution
+    execution: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Get {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where the execution is unknown, or can't be read.
+    pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
+        let connection = Connection::open(&settings.load()?)?;
+        let reader = EventReader::new(&connection)?;
+        let records = Records::read(&connection, &reader, &self.execution)?;
+        if self.output.is_json() {
+            return output::print_json(&records.document(&reader)?);
+        }
+        output::print(&records.text(&reader)?)
+    }
+}
+
+/// What the contexts topic keeps of one execution.
+struct Records {
+    context: Context,
+    scopes: BTreeMap<String, Scope>,
+    branches: BTreeMap<(String, String), Branch>,
+}
+
+impl Records {
+    fn read(connection: &Connection, reader: &EventReader, execution_id: &str) -> Result<Records, CommandError> {
+        let contexts = connection.topics().contexts();
+        connection.partition_count(contexts)?;
+        let partition = connection.partition_of(execution_id)?;
+        let mut newest: BTreeMap<RecordKey, Option<Vec<u8>>> = BTreeMap::new();
+        connection.read_to_end(&connection.spans(&[(contexts, partition)])?, |message| {
+            let key = message.key().unwrap_or_default();
+            let key = reader.read(|schemas| schemas.read_key(key))?;
+            let of = match &key {
+                RecordKey::Root(id) => id,
+                RecordKey::Inner(inner) => &inner.execution_id,
+            };
+            if of == execution_id {
+                newest.insert(key, message.payload().map(<[u8]>::to_vec));
+            }
+            Ok(())
+        })?;
+        let (mut context, mut scopes, mut branches) = (None, BTreeMap::new(), BTreeMap::new());
+        for (key, value) in newest {
+            let Some(value) = value else { continue };
+            match key {
+                RecordKey::Root(_) => context = Some(reader.read(|schemas| schemas.read_context(&value))?),
+                RecordKey::Inner(ContextKey { scope, branch: None, .. }) => {
+                    scopes.insert(scope, reader.read(|schemas| schemas.read_scope(&value))?);
+                }
+                RecordKey::Inner(ContextKey { scope, branch: Some(branch), .. }) => {
+                    branches.insert((scope, branch), reader.read(|schemas| schemas.read_branch(&value))?);
+                }
+            }
+        }
+        match context {
+            Some(context) => Ok(Records { context, scopes, branches }),
+            None => Err(CommandError::ExecutionUnknown {
+                execution_id: execution_id.to_owned(),
+                searched: format!("{contexts}, partition {partition}"),
+            }),
+        }
+    }
+
+    /// A scope's branches in the order of the fan-out.
+    fn branches_of(&self, scope: &str) -> Vec<&Branch> {
+        let mut branches: Vec<&Branch> = self.branches.values().filter(|branch| branch.scope == scope).collect();
+        branches.sort_by_key(|branch| branch.ordinal);
+        branches
+    }
+
+    /// The records as JSON. Ids that are bytes are written in hexadecimal, events that are pending as such.
+    fn document(&self, reader: &EventReader) -> Result<Value, CommandError> {
+        let unprintable = |error: serde_json::Error| CommandError::Failed(format!("the context is no JSON: {error}"));
+        let mut context = serde_json::to_value(&self.context).map_err(unprintable)?;
+        context["start_id"] = Value::from(to_hex(&self.context.start_id));
+        context["input_ids"] = self.context.input_ids.chunks(16).map(to_hex).collect();
+        let mut pending = Vec::new();
+        for event in &self.context.pending {
+            let mut document = serde_json::to_value(event).map_err(unprintable)?;
+            document["event"] = event_to_json(&reader.event(&event.event)?);
+            pending.push(document);
+        }
+        context["pending"] = Value::Array(pending);
+        let mut scopes = Vec::new();
+        for scope in self.scopes.values() {
+            let mut document = serde_json::to_value(scope).map_err(unprintable)?;
+            document["branches"] = serde_json::to_value(self.branches_of(&scope.scope)).map_err(unprintable)?;
+            scopes.push(document);
+        }
+        Ok(json!({"context": context, "scopes": scopes}))
+    }
+
+    fn text(&self, reader: &EventReader) -> Result<String, CommandError> {
+        let mut blocks = vec![self.head(), self.tasks(), self.scopes(), self.pending(reader)?, self.processed()];
+        blocks.retain(|block| !block.is_empty());
+        blocks.push(format!("DATA\n{:#}", self.context.data));
+        Ok(blocks.join("\n\n"))
+    }
+
+    fn head(&self) -> String {
+        let (context, now) = (&self.context, wall_clock());
+        let mut head = Table::without_headings();
+        head.row(["EXECUTION", &context.execution_id]);
+        let version = context.workflow_version.as_ref().map_or_else(String::new, |v| format!(", version {v}"));
+        head.row(["WORKFLOW", &format!("{}{version}", context.workflow_id)]);
+        let stalled = if context.stalled { ", stalled: nothing is left to do, and nothing is waited for" } else { "" };
+        head.row(["STATUS", &format!("{}{stalled}", context.status)]);
+        for wait in &context.waits {
+            let key = wait.correlation_key.as_ref().map_or_else(String::new, |k| format!(" with correlation id {k}"));
+            head.row(["WAITS FOR", &format!("{}{key}, asked by {}", wait.event_type, wait.task_id)]);
+        }
+        head.row(["CORRELATION", &context.correlation_id]);
+        head.row(["STARTED", &format!("{}, {}", date(context.created_at), age(context.created_at, now))]);
+        match context.completed_at {
+            Some(at) => {
+                let took = span((at - context.created_at) as f64);
+                head.row(["ENDED", &format!("{}, after {took}", date(at))]);
+            }
+            None => head.row(["UPDATED", &format!("{}, {}", date(context.updated_at), age(context.updated_at, now))]),
+        }
+        head.row(["EVENTS", &format!("{}, inbox offset {}", context.sequence, context.applied_offset)]);
+        head.to_string()
+    }
+
+    fn tasks(&self) -> String {
+        let mut table = Table::new(&["TASK", "STATUS", "ATTEMPT", "FAILURES"]).right(&[2, 3]);
+        for task in &self.context.tasks {
+            table.row([&task.task_id, task.status.as_str(), &task.attempt.to_string(), &task.failures.to_string()]);
+        }
+        if table.is_empty() { String::new() } else { table.to_string() }
+    }
+
+    fn scopes(&self) -> String {
+        let mut table = Table::new(&["SCOPE", "STATUS", "BRANCH", "STATUS", "RESULT"]);
+        for scope in self.scopes.values() {
+            let (mut name, mut status) = (scope.name.as_str(), scope.status.as_str());
+            for branch in self.branches_of(&scope.scope) {
+                let result = branch.result.as_ref().map_or("", |result| result.as_str());
+                table.row([name, status, &branch.branch, branch.status.as_str(), &shortened(result, RESULT_MAX)]);
+                (name, status) = ("", "");
+            }
+            for branch in &scope.not_required {
+                table.row([name, status, branch, "not required", ""]);
+                (name, status) = ("", "");
+            }
+        }
+        if table.is_empty() { String::new() } else { table.to_string() }
+    }
+
+    fn pending(&self, reader: &EventReader) -> Result<String, CommandError> {
+        let mut table = Table::new(&["PENDING", "DEPTH"]).right(&[1]);
+        for pending in &self.context.pending {
+            table.row([&reader.event(&pending.event)?.event_type, &pending.depth.to_string()]);
+        }
+        Ok(if table.is_empty() { String::new() } else { table.to_string() })
+    }
+
+    fn processed(&self) -> String {
+        let mut table = Table::new(&["NEWEST EVENTS", "AT", "TASK", "RESULT", "BRANCH"]).right(&[1]);
+        for event in &self.context.processed {
+            let at = format!("+{}", span((event.processed_at - self.context.created_at) as f64));
+            let branch = event.branch.as_deref().unwrap_or("");
+            table.row([&event.event_type, &at, &event.processed_by, &event.result, branch]);
+        }
+        if table.is_empty() { String::new() } else { table.to_string() }
+    }
+}

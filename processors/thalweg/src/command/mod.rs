@@ -1,0 +1,65 @@
+//! The commands, a file each.
+
+mod dead_letters;
+mod demo;
+mod dev;
+mod get;
+mod history;
+mod send;
+mod start;
+mod tail;
+mod topics;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::CommandError;
+use crate::settings::Settings;
+
+/// Durable, event-driven agent workflows on Kafka.
+#[derive(Parser, Debug)]
+#[command(
+    name = "thalweg",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 could not reach Kafka."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Demo(demo::Demo),
+    Dev(dev::Dev),
+    Topics(topics::Topics),
+    Start(start::Start),
+    Send(send::Send),
+    Get(get::Get),
+    History(history::History),
+    Tail(tail::Tail),
+    DeadLetters(dead_letters::DeadLetters),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub fn run(self) -> Result<(), CommandError> {
+        thalweg_runtime::init_command_log()?;
+        match self.command {
+            Command::Demo(demo) => demo.run(&self.settings),
+            Command::Dev(dev) => dev.run(&self.settings),
+            Command::Topics(topics) => topics.run(&self.settings),
+            Command::Start(start) => start.run(&self.settings),
+            Command::Send(send) => send.run(&self.settings),
+            Command::Get(get) => get.run(&self.settings),
+            Command::History(history) => history.run(&self.settings),
+            Command::Tail(tail) => tail.run(&self.settings),
+            Command::DeadLetters(dead_letters) => dead_letters.run(&self.settings),
+        }
+    }
+}

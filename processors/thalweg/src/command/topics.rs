@@ -1,0 +1,105 @@
+//! `thalweg topics`
+
+use clap::Args;
+use serde_json::{Value, json};
+use thalweg_runtime::{Finding, REPLICATION_OF_BROKER, Severity, TopicReport, create_topics, wanted_topics};
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{self, Output, Table};
+use crate::settings::Settings;
+
+/// Create the topics of the namespace, or check those that exist
+///
+/// It changes no topic that exists: it says what differs, and what to do. With a fault the exit code is 1.
+#[derive(Args, Debug)]
+pub struct Topics {
+    /// Replicas of each partition of the topics that are created [default: as the brokers have it]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    replication: Option<i32>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Topics {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where a topic can't be created, or one that exists has a fault.
+    pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
+        let config = settings.load()?;
+        Connection::open(&config)?;
+        let report = create(&config, self.replication.unwrap_or(REPLICATION_OF_BROKER))?;
+        let names: Vec<String> = wanted_topics(&config).into_iter().map(|topic| topic.name).collect();
+        if self.output.is_json() {
+            output::print_json(&document(&report, &names))?;
+        } else {
+            output::print(&text(&report, &names))?;
+        }
+        if report.findings.iter().any(|finding| finding.severity == Severity::Fault) {
+            return Err(CommandError::Told);
+        }
+        Ok(())
+    }
+}
+
+/// Creates the topics that lack.
+///
+/// # Errors
+/// Where one can't be created.
+pub fn create(config: &thalweg_runtime::Config, replication: i32) -> Result<TopicReport, CommandError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Start)?;
+    Ok(runtime.block_on(create_topics(config, replication))?)
+}
+
+/// What became of a topic, in a word.
+fn state(report: &TopicReport, topic: &str) -> &'static str {
+    let worst = report.findings.iter().filter(|finding| finding.topic == topic).map(|finding| finding.severity).max();
+    match worst {
+        Some(Severity::Fault) => "fault",
+        _ if report.created.iter().any(|created| created == topic) => "created",
+        Some(Severity::Notice) => "differs",
+        None => "as wanted",
+    }
+}
+
+fn document(report: &TopicReport, names: &[String]) -> Value {
+    let topics: Vec<Value> =
+        names.iter().map(|name| json!({"topic": name, "state": state(report, name)})).collect();
+    let finding = |finding: &Finding| {
+        json!({
+            "severity": finding.severity.to_string(), "code": finding.code, "topic": finding.topic,
+            "setting": finding.setting, "wanted": finding.wanted, "found": finding.found, "advice": finding.advice,
+        })
+    };
+    let findings: Vec<Value> = report.findings.iter().map(finding).collect();
+    json!({"created": report.created, "topics": topics, "findings": findings})
+}
+
+fn text(report: &TopicReport, names: &[String]) -> String {
+    let mut topics = Table::new(&["TOPIC", "STATE"]);
+    for name in names {
+        topics.row([name.as_str(), state(report, name)]);
+    }
+    let mut text = topics.to_string();
+    if report.findings.is_empty() {
+        return text;
+    }
+    let mut findings = Table::new(&["", "TOPIC", "SETTING", "WANTED", "FOUND"]);
+    for finding in &report.findings {
+        findings.row([
+            &finding.severity.to_string(),
+            &finding.topic,
+            &finding.setting,
+            &finding.wanted,
+            &finding.found,
+        ]);
+    }
+    text.push_str(&format!("\n\n{findings}\n"));
+    for finding in &report.findings {
+        let code = finding.code.map_or_else(String::new, |code| format!("{code}: "));
+        text.push_str(&format!("\n{} {}: {code}{}", finding.topic, finding.setting, finding.advice));
+    }
+    text
+}

@@ -1,0 +1,250 @@
+//! One run of the demo: claims go in, a few at a time, and what becomes of them is read back.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::message::{BorrowedMessage, Message};
+use thalweg_core::effect::Effect;
+use thalweg_core::{Event, ScopeStatus, WorkflowStatus};
+
+use super::claims;
+use super::progress::Progress;
+use super::summary::Summary;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::event_reader::EventReader;
+use crate::history::{effects, status_after};
+use crate::in_process_broker::{Burden, check_transactions};
+use crate::inbox::Inbox;
+use crate::output::count;
+use crate::reader::Polled;
+
+/// Claims that are under way at a time.
+const IN_FLIGHT_MAX: usize = 64;
+/// One wait for records.
+const SLICE: Duration = Duration::from_millis(2);
+/// Between two looks at the router.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// Without any record for so long something is wrong.
+const STILL_MAX: Duration = Duration::from_secs(60);
+
+/// What became of a claim so far.
+#[derive(Clone, Debug)]
+struct Claim {
+    sent: Instant,
+    waited: bool,
+    answered: bool,
+    ended: Option<(WorkflowStatus, Duration)>,
+}
+
+/// A run of the demo.
+pub struct Run<'a> {
+    connection: &'a Connection,
+    inbox: Inbox<'a>,
+    reader: EventReader<'a>,
+    total: u64,
+    /// By number, those that were sent.
+    claims: Vec<Claim>,
+    in_flight: usize,
+    /// When the first claim had come through: the router is there.
+    ready: Option<Instant>,
+    events: u64,
+    joins: u64,
+    dead_letters: u64,
+    burden: Option<Burden>,
+}
+
+impl<'a> Run<'a> {
+    /// A run of `total` claims; an in-process broker is watched.
+    ///
+    /// # Errors
+    /// Where a topic is missing.
+    pub fn new(connection: &'a Connection, total: u64, in_process: bool) -> Result<Run<'a>, CommandError> {
+        Ok(Run {
+            connection,
+            inbox: Inbox::open(connection)?,
+            reader: EventReader::new(connection)?,
+            total,
+            claims: Vec::new(),
+            in_flight: 0,
+            ready: None,
+            events: 0,
+            joins: 0,
+            dead_letters: 0,
+            burden: in_process.then(Burden::default),
+        })
+    }
+
+    /// Sends every claim and follows it to its end, or to the wait in which it is left.
+    ///
+    /// # Errors
+    /// Where Kafka fails, the in-process broker can't go on, or nothing moves any more.
+    pub fn complete(mut self) -> Result<Summary, CommandError> {
+        self.follow()?;
+        let began = Instant::now();
+        let (mut heard, mut checked) = (began, began);
+        let mut progress = Progress::new();
+        while self.claims.len() < self.total as usize || self.in_flight > 0 {
+            self.send()?;
+            if let Polled::Record(message) = self.connection.poll(SLICE)? {
+                heard = Instant::now();
+                self.take(&message)?;
+            }
+            while self.inbox.acknowledged()?.is_some() {}
+            if checked.elapsed() >= CHECK_INTERVAL {
+                checked = Instant::now();
+                if self.burden.is_some() {
+                    check_transactions()?;
+                }
+                if heard.elapsed() >= STILL_MAX {
+                    return Err(self.still());
+                }
+            }
+            progress.show(|| self.progress());
+        }
+        Ok(self.summary(began))
+    }
+
+    /// Reads the channels and the dead letters from now on; of an in-process broker, all there is.
+    fn follow(&self) -> Result<(), CommandError> {
+        let topics = self.connection.topics();
+        let mut followed: Vec<&str> = topics.channel_topics().into_iter().collect();
+        followed.push(topics.dead_letters());
+        if self.burden.is_some() {
+            followed.extend([topics.inbox(), topics.contexts()]);
+        }
+        let spans = self.connection.spans(&self.connection.all_partitions(followed)?)?;
+        self.connection.start_at(spans.iter().map(|span| (span.topic.as_str(), span.partition, span.end)))
+    }
+
+    /// Sends the first claim alone: it finds out whether the router is there.
+    fn send(&mut self) -> Result<(), CommandError> {
+        let in_flight_max = if self.ready.is_some() { IN_FLIGHT_MAX } else { 1 };
+        while self.in_flight < in_flight_max && (self.claims.len() as u64) < self.total {
+            let number = self.claims.len() as u64;
+            self.claims.push(Claim { sent: Instant::now(), waited: false, answered: false, ended: None });
+            self.in_flight += 1;
+            self.inbox.begin(Some(&claims::execution_id(number)), &claims::start(number))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: &BorrowedMessage) -> Result<(), CommandError> {
+        if let Some(burden) = &mut self.burden {
+            burden.add(message)?;
+        }
+        let topics = self.connection.topics();
+        if message.topic() == topics.dead_letters() {
+            self.dead_letters += 1;
+            return Ok(());
+        }
+        if message.topic() == topics.inbox() || message.topic() == topics.contexts() {
+            return Ok(());
+        }
+        match message.payload() {
+            Some(value) => self.take_event(&self.reader.event(value)?),
+            None => Ok(()),
+        }
+    }
+
+    fn take_event(&mut self, event: &Event) -> Result<(), CommandError> {
+        self.events += 1;
+        for effect in effects(event) {
+            match effect {
+                Effect::ScopeClosed(closed) if closed.status == ScopeStatus::Joined => self.joins += 1,
+                Effect::WaitAdded(wait) => self.waits(&event.execution_id, &wait.event_type)?,
+                _ => {}
+            }
+        }
+        if let Some(status) = status_after(event).filter(|status| status.is_closed())
+            && let Some(claim) = self.claim(&event.execution_id)
+            && claim.ended.is_none()
+        {
+            claim.ended = Some((status, claim.sent.elapsed()));
+            self.left();
+        }
+        Ok(())
+    }
+
+    /// A claim waits: it is answered, or left.
+    fn waits(&mut self, execution_id: &str, event_type: &str) -> Result<(), CommandError> {
+        let answered = claims::number(execution_id).is_some_and(claims::is_answered);
+        let Some(claim) = self.claim(execution_id) else { return Ok(()) };
+        claim.waited = true;
+        if answered {
+            claim.answered = true;
+            return self.inbox.begin(Some(execution_id), &claims::answer(event_type));
+        }
+        self.left();
+        Ok(())
+    }
+
+    fn claim(&mut self, execution_id: &str) -> Option<&mut Claim> {
+        self.claims.get_mut(usize::try_from(claims::number(execution_id)?).ok()?)
+    }
+
+    /// A claim is under way no more.
+    fn left(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.ready.get_or_insert_with(Instant::now);
+    }
+
+    fn completed(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.iter().filter(|claim| matches!(claim.ended, Some((WorkflowStatus::Success, _))))
+    }
+
+    fn progress(&self) -> String {
+        if self.ready.is_none() {
+            return "waiting for the router to serve its partitions".to_owned();
+        }
+        let waiting = self.claims.iter().filter(|claim| claim.waited && claim.ended.is_none()).count();
+        format!(
+            "{} of {} claims completed, {} waiting, {} in flight, {} events",
+            count(self.completed().count() as u64),
+            count(self.total),
+            count(waiting as u64),
+            self.in_flight,
+            count(self.events),
+        )
+    }
+
+    fn still(&self) -> CommandError {
+        CommandError::Failed(format!(
+            "nothing has moved for {} s: {}, {} dead letters\nsee `thalweg dead-letters list --brokers {} \
+             --namespace {}`",
+            STILL_MAX.as_secs(),
+            self.progress(),
+            self.dead_letters,
+            self.connection.config().brokers,
+            self.connection.config().namespace,
+        ))
+    }
+
+    fn summary(self, began: Instant) -> Summary {
+        let ready = self.ready.unwrap_or(began);
+        let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for number in 0..self.total {
+            *kinds.entry(claims::kind_name(claims::kind(number))).or_default() += 1;
+        }
+        // The first claim waited for the router, and those that were asked waited for an answer.
+        let mut latencies: Vec<Duration> =
+            self.completed().skip(1).filter(|claim| !claim.waited).filter_map(|c| Some(c.ended?.1)).collect();
+        latencies.sort_unstable();
+        let number = |claims: usize| claims as u64;
+        Summary {
+            claims: self.total,
+            kinds,
+            completed: number(self.completed().count()),
+            resumed: number(self.completed().filter(|claim| claim.answered).count()),
+            waiting: number(self.claims.iter().filter(|claim| claim.waited && claim.ended.is_none()).count()),
+            failed: number(self.claims.iter().filter(|claim| claim.ended.is_some()).count() - self.completed().count()),
+            joins: self.joins,
+            dead_letters: self.dead_letters,
+            events: self.events,
+            ready_after: ready - began,
+            took: ready.elapsed(),
+            latencies,
+            shown: claims::execution_id(claims::shown(self.total)),
+        }
+    }
+}

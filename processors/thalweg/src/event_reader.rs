@@ -1,0 +1,62 @@
+//! Reads records of the channels and the contexts, whichever version of a router wrote them.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use thalweg_core::codec::{CodecError, Schemas};
+use thalweg_core::Event;
+use thalweg_runtime::Registry;
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+
+/// Reads records; schemas that are not compiled in are looked up in the registry.
+pub struct EventReader<'a> {
+    connection: &'a Connection,
+    schemas: Arc<Schemas>,
+    registry: OnceCell<Registry>,
+}
+
+impl<'a> EventReader<'a> {
+    /// A reader that knows the schemas that are compiled in.
+    ///
+    /// # Errors
+    /// Where one of them can't be used, which a test rules out.
+    pub fn new(connection: &'a Connection) -> Result<EventReader<'a>, CommandError> {
+        Ok(EventReader { connection, schemas: Arc::new(Schemas::new()?), registry: OnceCell::new() })
+    }
+
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// Where the bytes are none.
+    pub fn event(&self, value: &[u8]) -> Result<Event, CommandError> {
+        self.read(|schemas| schemas.read_event(value))
+    }
+
+    /// Reads with `read`, and once more after a look into the registry where a schema is unknown.
+    ///
+    /// # Errors
+    /// Where `read` fails, or the registry can't be read.
+    pub fn read<T>(&self, read: impl Fn(&Schemas) -> Result<T, CodecError>) -> Result<T, CommandError> {
+        match read(&self.schemas) {
+            Err(CodecError::SchemaUnknown(_)) => {
+                self.look_up()?;
+                Ok(read(&self.schemas)?)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    fn look_up(&self) -> Result<(), CommandError> {
+        if let Some(registry) = self.registry.get() {
+            registry.refresh();
+            return Ok(());
+        }
+        let (client, topic) = (self.connection.config().client(), self.connection.topics().registry());
+        // It is read to its end as it is opened.
+        let registry = Registry::open(client, topic, Arc::clone(&self.schemas))?;
+        let _ = self.registry.set(registry);
+        Ok(())
+    }
+}

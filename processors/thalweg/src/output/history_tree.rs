@@ -1,0 +1,223 @@
+//! The events of one execution as a tree: a chain of events runs straight down, what goes on side by side branches off.
+
+use std::collections::{BTreeMap, HashMap};
+
+use thalweg_core::context::Scope;
+use thalweg_core::effect::Effect;
+use thalweg_core::{BranchStatus, Event, identity};
+use thalweg_runtime::wall_clock;
+
+use super::{Table, age, date, shortened, span};
+use crate::history::{History, effects, recorded};
+
+/// Characters of a remark beside an event.
+const REMARK_MAX: usize = 60;
+
+/// A history for people: whose it is, then the tree.
+pub fn text(history: &History) -> String {
+    let mut head = Table::without_headings();
+    let (begin, now) = (history.begin(), wall_clock());
+    if let Some(first) = history.events.first() {
+        head.row(["EXECUTION", &first.execution_id]);
+        let workflow = first.workflow_id.as_deref().unwrap_or("unknown");
+        let version = first.workflow_version.as_ref().map_or_else(String::new, |v| format!(", version {v}"));
+        head.row(["WORKFLOW", &format!("{workflow}{version}")]);
+    }
+    if let Some(status) = history.status() {
+        let took = if status.is_closed() { span((history.end() - begin) as f64) } else { age(history.end(), now) };
+        head.row(["STATUS", &format!("{status}, {took}")]);
+    }
+    head.row(["STARTED", &format!("{}, {}", date(begin), age(begin, now))]);
+
+    let mut tree = Table::new(&["#", "EVENT", "AT", "TOOK", "TASK", ""]).right(&[0, 2, 3]).unwrapped();
+    let mut at = String::new();
+    for line in draw(&history.events) {
+        let Some(event) = line.event else {
+            tree.row(["", &line.drawing, "", "", "", "not required"]);
+            continue;
+        };
+        let number = if event.sequence > 0 { event.sequence.to_string() } else { "-".to_owned() };
+        let name = format!("{}{}", line.drawing, event.event_type);
+        // Events of one step have one time: it is shown where it changes.
+        let time = format!("+{}", span((recorded(event) - begin) as f64));
+        let shown = if time == at { String::new() } else { time.clone() };
+        at = time;
+        let took = event.duration_ms.map_or_else(String::new, |ms| span(ms * 1e3));
+        tree.row([number, name, shown, took, tasks(event), shortened(&remark(event), REMARK_MAX)]);
+    }
+    let missing = history.events.first().map_or(0, |event| event.sequence - 1);
+    let note = if missing > 0 { format!("\nThe channels no longer keep events 1 to {missing}.") } else { String::new() };
+    format!("{head}\n\n{tree}{note}")
+}
+
+/// The tasks that handled an event.
+fn tasks(event: &Event) -> String {
+    let tasks = effects(event).filter_map(|effect| match effect {
+        Effect::Task(task) => Some(task.task_id),
+        _ => None,
+    });
+    tasks.collect::<Vec<_>>().join(", ")
+}
+
+/// What is worth saying of an event beside its type.
+fn remark(event: &Event) -> String {
+    let mut said: Vec<String> = event.status.clone().into_iter().collect();
+    if let Some(error) = &event.error {
+        let code = error.code.as_ref().map_or_else(String::new, |code| format!("{code}: "));
+        said.push(format!("{code}{}", error.message));
+    }
+    for effect in effects(event) {
+        match effect {
+            Effect::WaitAdded(wait) => said.push(format!("waits for {}", wait.event_type)),
+            Effect::WaitTaken(_) => said.push("was waited for".to_owned()),
+            Effect::BranchDone(done) if done.status == BranchStatus::Failed => said.push("branch FAILED".to_owned()),
+            _ => {}
+        }
+    }
+    said.join(", ")
+}
+
+/// A line of the tree.
+#[derive(Debug, PartialEq)]
+pub struct Line<'a> {
+    /// What is drawn before the event: lines, and the name of a branch.
+    pub drawing: String,
+    /// The event; none on a line for a branch without any.
+    pub event: Option<&'a Event>,
+}
+
+/// Draws `events`, which are in the order of their sequence.
+pub fn draw(events: &[Event]) -> Vec<Line<'_>> {
+    let tree = Tree::new(events);
+    let mut lines = Vec::with_capacity(events.len());
+    for root in &tree.roots {
+        tree.draw_chain(*root, &Prefix::default(), &mut lines);
+    }
+    lines
+}
+
+/// What stands before the first line of a chain, and before its other lines.
+#[derive(Default)]
+struct Prefix {
+    first: String,
+    rest: String,
+}
+
+impl Prefix {
+    /// The prefix of one of several chains below.
+    fn below(&self, last: bool, label: &str) -> Prefix {
+        let (corner, line) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let indent = " ".repeat(label.chars().count());
+        Prefix { first: format!("{}{corner}{label}", self.rest), rest: format!("{}{line}{indent}", self.rest) }
+    }
+}
+
+/// Events by what caused them.
+struct Tree<'a> {
+    events: &'a [Event],
+    roots: Vec<usize>,
+    children: Vec<Vec<usize>>,
+    /// The scopes that an event opened.
+    opened: Vec<Vec<Scope>>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(events: &'a [Event]) -> Tree<'a> {
+        let mut tree = Tree { events, roots: Vec::new(), children: vec![Vec::new(); events.len()], opened: Vec::new() };
+        let mut by_id: HashMap<&str, usize> = HashMap::new();
+        let mut newest_in: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut opener_of: HashMap<String, usize> = HashMap::new();
+        for (number, event) in events.iter().enumerate() {
+            // The completion of a scope goes on where the scope was opened, not in the branch that came last.
+            let opener = opener_of.get(&event.event_id);
+            let parent = event.parent_event_id.as_deref().and_then(|parent| by_id.get(parent));
+            let branch = event.scope.as_deref().zip(event.branch.as_deref());
+            let before = branch.and_then(|branch| newest_in.get(&branch));
+            match opener.or(parent).or(before) {
+                Some(cause) => tree.children[*cause].push(number),
+                None => tree.roots.push(number),
+            }
+            by_id.insert(&event.event_id, number);
+            newest_in.extend(branch.map(|branch| (branch, number)));
+            let opened: Vec<Scope> = effects(event).filter_map(opened_scope).collect();
+            for scope in &opened {
+                opener_of.insert(completion_id(scope), number);
+            }
+            tree.opened.push(opened);
+        }
+        tree
+    }
+
+    /// Draws an event and what follows from it.
+    fn draw_chain(&self, first: usize, prefix: &Prefix, lines: &mut Vec<Line<'a>>) {
+        let mut next = Some((first, &prefix.first));
+        while let Some((number, drawing)) = next {
+            lines.push(Line { drawing: drawing.clone(), event: Some(&self.events[number]) });
+            let mut following = Vec::new();
+            let mut branches: BTreeMap<&str, BTreeMap<&str, Vec<usize>>> = BTreeMap::new();
+            for child in &self.children[number] {
+                let event = &self.events[*child];
+                match (&event.scope, &event.branch) {
+                    (Some(scope), Some(branch)) if self.opened[number].iter().any(|s| s.scope == *scope) => {
+                        branches.entry(scope).or_default().entry(branch).or_default().push(*child);
+                    }
+                    _ => following.push(*child),
+                }
+            }
+            for scope in &self.opened[number] {
+                let begun = branches.remove(scope.scope.as_str()).unwrap_or_default();
+                self.draw_scope(scope, begun, prefix, lines);
+            }
+            next = match following.as_slice() {
+                [] => None,
+                [only] => Some((*only, &prefix.rest)),
+                several => {
+                    for (place, child) in several.iter().enumerate() {
+                        self.draw_chain(*child, &prefix.below(place + 1 == several.len(), ""), lines);
+                    }
+                    None
+                }
+            };
+        }
+    }
+
+    fn draw_scope(
+        &self,
+        scope: &Scope,
+        begun: BTreeMap<&str, Vec<usize>>,
+        prefix: &Prefix,
+        lines: &mut Vec<Line<'a>>,
+    ) {
+        let mut branches: Vec<(&str, Vec<usize>)> = begun.into_iter().collect();
+        // The order of the fan-out is that of the first events.
+        branches.sort_by_key(|(_, events)| events.first().copied());
+        branches.extend(scope.not_required.iter().map(|name| (name.as_str(), Vec::new())));
+        let width = branches.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (place, (name, events)) in branches.iter().enumerate() {
+            let label = format!("{name:width$}  ");
+            let prefix = prefix.below(place + 1 == branches.len(), &label);
+            match events.as_slice() {
+                [] => lines.push(Line { drawing: prefix.first, event: None }),
+                [only] => self.draw_chain(*only, &prefix, lines),
+                several => {
+                    lines.push(Line { drawing: prefix.first.clone(), event: None });
+                    for event in several {
+                        self.draw_chain(*event, &Prefix { first: prefix.rest.clone(), rest: prefix.rest.clone() }, lines);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn opened_scope(effect: Effect) -> Option<Scope> {
+    match effect {
+        Effect::ScopeOpened(scope) => Some(*scope),
+        _ => None,
+    }
+}
+
+/// The id of the event that tells what a scope came to.
+fn completion_id(scope: &Scope) -> String {
+    identity::derived_id(&scope.execution_id, &scope.scope, 0, "scope.closed", 1, 0)
+}
