@@ -8,12 +8,12 @@ use thalweg_router::Router;
 use thalweg_runtime::{Config, FailPoint, FailPoints, Overrides, init_processor_log};
 
 use crate::namespace::{DEADLINE, Namespace};
-use crate::support::{Process, eventually_observed};
+use crate::support::{Process, Signal, eventually_observed};
 use crate::workflows;
 
 /// Names the process that is to be a router.
 const ROLE: &str = "THALWEG_TEST_ROLE";
-/// `point:passes`: where, and at which pass of it, the router kills itself.
+/// `point:passes:KILL` or `point:passes:STOP`: where, at which pass of it, and how the router ends or halts itself.
 const FAIL_POINT: &str = "THALWEG_TEST_FAIL_POINT";
 
 /// A router of a namespace.
@@ -58,9 +58,32 @@ impl RouterProcess {
         pass: u32,
         environment: &[(&str, &str)],
     ) -> RouterProcess {
-        let doom = format!("{point:?}:{pass}");
+        let doom = format!("{point:?}:{pass}:KILL");
         let environment = [environment, &[(FAIL_POINT, doom.as_str())]].concat();
         RouterProcess::start_with(namespace, instance, &environment)
+    }
+
+    /// A router that halts itself at the given pass of a place in its loop, as SIGSTOP does.
+    pub fn start_halting(
+        namespace: &Namespace,
+        instance: &str,
+        point: FailPoint,
+        pass: u32,
+        environment: &[(&str, &str)],
+    ) -> RouterProcess {
+        let halt = format!("{point:?}:{pass}:STOP");
+        let environment = [environment, &[(FAIL_POINT, halt.as_str())]].concat();
+        RouterProcess::start_with(namespace, instance, &environment)
+    }
+
+    /// Waits until the process is halted.
+    pub fn await_halted(&self) {
+        let stat = format!("/proc/{}/stat", self.process.id());
+        eventually_observed(DEADLINE, "a halted router", || {
+            let state = std::fs::read_to_string(&stat).unwrap();
+            let halted = state.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'));
+            if halted { Ok(()) } else { Err(state) }
+        });
     }
 
     /// Where its admin server listens.
@@ -91,13 +114,13 @@ fn serve() {
 
 fn doom() -> Option<FailPoints> {
     let doom = std::env::var(FAIL_POINT).ok()?;
-    let (point, pass) = doom.split_once(':').unwrap();
-    let (point, pass): (String, u32) = (point.to_owned(), pass.parse().unwrap());
+    let parts: Vec<String> = doom.split(':').map(str::to_owned).collect();
+    let pass: u32 = parts[1].parse().unwrap();
+    let signal = if parts[2] == "STOP" { Signal::STOP } else { Signal::KILL };
     let passes = AtomicU32::new(0);
     Some(Arc::new(move |at: FailPoint| {
-        if format!("{at:?}") == point && passes.fetch_add(1, Ordering::Relaxed) + 1 == pass {
-            let this = rustix::process::getpid();
-            rustix::process::kill_process(this, rustix::process::Signal::KILL).unwrap();
+        if format!("{at:?}") == parts[0] && passes.fetch_add(1, Ordering::Relaxed) + 1 == pass {
+            rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
         }
     }))
 }

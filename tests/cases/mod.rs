@@ -14,3 +14,5 @@ mod misbehaving_tasks;
 mod rebalance;
 mod restore;
 mod suspension;
+mod takeover;
+mod unknown_outcome;

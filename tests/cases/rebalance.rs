@@ -1,11 +1,16 @@
 //! Routers come and go while work goes on.
 
+use std::time::Duration;
+
 use crate::load::{self, borrowed};
 use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
 use crate::support::{Signal, eventually_observed};
 
 const EXECUTIONS: usize = 600;
+
+/// What a router is promised to need at most for its last transaction and its leave.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// 1 -> 2 -> 1 under load: the second joins, then leaves by SIGTERM.
 #[test]
@@ -22,7 +27,7 @@ fn a_second_router_joins_and_leaves_under_load() {
     namespace.await_ended(load::ended_by_first_half(EXECUTIONS));
     second.process.signal(Signal::TERM);
     namespace.send(&borrowed(&end));
-    assert!(second.process.wait_exit(DEADLINE).success(), "SIGTERM is answered by leaving in order");
+    assert!(second.process.wait_exit(STOP_DEADLINE).success(), "SIGTERM is answered by leaving in order");
     namespace.await_ended(EXECUTIONS);
     namespace.verify();
     first.await_restored(3);

@@ -208,3 +208,15 @@ fn what_a_later_version_writes_is_read() {
         assert_eq!(read, format.record(newest), "{}", format.name);
     }
 }
+
+/// A reader in another language finds a schema by the fingerprint that its own library computes: this is what Apache
+/// Avro 1.12.1 for Java (`SchemaNormalization.parsingFingerprint`) and fastavro 1.13.1 say.
+#[test]
+fn fingerprints_are_those_of_other_libraries() {
+    let moment = r#"{"type": "record", "name": "Moment", "namespace": "thalweg.test", "doc": "d", "fields": [
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "until", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": null}
+    ]}"#;
+    let fingerprint = fingerprint_of(&Schema::parse_str(moment).unwrap());
+    assert_eq!(fingerprint, [0x8a, 0x3f, 0xe3, 0x12, 0xd0, 0xaa, 0xcd, 0x18]);
+}

@@ -62,11 +62,13 @@ proptest! {
         let mut crowd = MemoryRouter::new(&workflows, limits);
         let mut next_offset = 0;
         let mut disturbances = disturbances.iter().cycle();
-        while members.iter().any(|member| member.left.len() > 0) {
-            let Some(disturbance) = disturbances.next() else { break };
-            let member = disturbance.turn.index(members.len());
-            advance(&mut crowd, &mut members[member], &mut next_offset);
-            send_again(&mut crowd, &mut members[member], disturbance, &mut next_offset);
+        loop {
+            let mut unfinished: Vec<&mut Member> = members.iter_mut().filter(|member| member.left.len() > 0).collect();
+            let (false, Some(disturbance)) = (unfinished.is_empty(), disturbances.next()) else { break };
+            let turn = disturbance.turn.index(unfinished.len());
+            let member = &mut *unfinished[turn];
+            advance(&mut crowd, member, &mut next_offset);
+            send_again(&mut crowd, member, disturbance, &mut next_offset);
             if disturbance.commit {
                 crowd.commit();
             }
