@@ -5,6 +5,7 @@ mod load;
 mod members;
 mod namespace;
 mod oracle;
+mod python;
 mod router_process;
 mod support;
 mod workflows;

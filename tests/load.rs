@@ -32,8 +32,10 @@ fn begin(number: usize) -> Vec<(String, Value)> {
         0 => vec![(id(number), start("linear"))],
         1 => vec![(id(number), start("checks"))],
         _ => {
-            let up = |n: usize| json!({"event_id": format!("up-{number}-{n}"), "event_type": "count.up",
-                "occurred_at": "2026-01-02T03:04:05Z"});
+            let up = |n: usize| {
+                json!({"event_id": format!("up-{number}-{n}"), "event_type": "count.up",
+                "occurred_at": "2026-01-02T03:04:05Z"})
+            };
             // Every event comes twice: the second is a duplicate.
             let ups = (0..3).flat_map(|n| [(id(number), up(n)), (id(number), up(n))]);
             std::iter::once((id(number), start("counter"))).chain(ups).collect()

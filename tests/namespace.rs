@@ -73,12 +73,8 @@ impl Namespace {
 
     /// Writes records to the inbox; those with a key go to its partition, others to partition 0.
     pub fn send_raw(&self, records: &[(Option<&str>, Vec<u8>)], headers: &[(&str, &str)]) {
-        let producer: BaseProducer = self
-            .client()
-            .set("enable.idempotence", "true")
-            .set("message.max.bytes", "8000000")
-            .create()
-            .unwrap();
+        let producer: BaseProducer =
+            self.client().set("enable.idempotence", "true").set("message.max.bytes", "8000000").create().unwrap();
         for (key, value) in records {
             let mut list = OwnedHeaders::new();
             for (name, text) in headers {
@@ -124,7 +120,8 @@ impl Namespace {
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                     headers: message.headers().map_or_else(BTreeMap::new, |headers| {
-                        let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+                        let text =
+                            |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
                         headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
                     }),
                 }),

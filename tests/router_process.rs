@@ -91,9 +91,9 @@ impl RouterProcess {
         eventually_observed(DEADLINE, "the router's admin address", || {
             let log = self.process.log();
             let line = log.lines().find(|line| line.contains("metrics and health are served"));
-            let addr = line.and_then(|line| line.split("127.0.0.1:").nth(1)).map(|rest| {
-                format!("127.0.0.1:{}", rest.chars().take_while(char::is_ascii_digit).collect::<String>())
-            });
+            let addr = line
+                .and_then(|line| line.split("127.0.0.1:").nth(1))
+                .map(|rest| format!("127.0.0.1:{}", rest.chars().take_while(char::is_ascii_digit).collect::<String>()));
             addr.ok_or(log)
         })
     }

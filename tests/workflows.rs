@@ -10,7 +10,14 @@ use thalweg_core::{
 
 /// All of them.
 pub fn all() -> Workflows {
-    Workflows::new().with(claims::workflow()).with(linear()).with(counter()).with(endless()).with(chain()).with(misbehaving()).with(checks())
+    Workflows::new()
+        .with(claims::workflow())
+        .with(linear())
+        .with(counter())
+        .with(endless())
+        .with(chain())
+        .with(misbehaving())
+        .with(checks())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -79,9 +86,11 @@ fn chain() -> Workflow {
         context.data["done"] = json!(done + 1);
         Ok(Outcome::new().emit(NewEvent::new("link", json!({"number": done + 1}))))
     }
-    Workflow::new("chain", "1")
-        .task(on("begin", STARTED, |_, context| next(context)))
-        .task(on("link", "link", |_, context| next(context)))
+    Workflow::new("chain", "1").task(on("begin", STARTED, |_, context| next(context))).task(on(
+        "link",
+        "link",
+        |_, context| next(context),
+    ))
 }
 
 /// Fans out to two branches, joins, waits for `approved`, and completes.
@@ -105,10 +114,14 @@ fn checks() -> Workflow {
 
 /// Does what data.way says: panics, blocks, awaits for ever, or fails; another task handles the same event well.
 fn misbehaving() -> Workflow {
-    Workflow::new("misbehaving", "1").task(Misbehaving(vec![Pattern::new(STARTED)])).task(on("well", STARTED, |_, context| {
-        context.data["well"] = json!(true);
-        Ok(Outcome::new())
-    }))
+    Workflow::new("misbehaving", "1").task(Misbehaving(vec![Pattern::new(STARTED)])).task(on(
+        "well",
+        STARTED,
+        |_, context| {
+            context.data["well"] = json!(true);
+            Ok(Outcome::new())
+        },
+    ))
 }
 
 struct Misbehaving(Vec<Pattern>);

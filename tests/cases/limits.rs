@@ -42,7 +42,8 @@ fn ten_thousand_events_leave_a_small_context() {
     let namespace = Namespace::new("many");
     let _router = RouterProcess::start(&namespace, "a");
     namespace.send(&[("e", json!({"event_type": "workflow.started", "workflow_id": "counter"}))]);
-    let ups: Vec<_> = (0..10_000).map(|n| ("e", json!({"event_id": format!("up-{n}"), "event_type": "count.up"}))).collect();
+    let ups: Vec<_> =
+        (0..10_000).map(|n| ("e", json!({"event_id": format!("up-{n}"), "event_type": "count.up"}))).collect();
     namespace.send(&ups);
     namespace.send(&[("e", json!({"event_type": "count.stop"}))]);
     let events = namespace.await_ended(1);

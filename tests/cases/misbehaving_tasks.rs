@@ -10,12 +10,8 @@ use crate::router_process::RouterProcess;
 fn a_misbehaving_task_fails_its_execution_and_nothing_else() {
     let namespace = Namespace::new("misbehaving");
     let _router = RouterProcess::start(&namespace, "a");
-    let ways = [
-        ("panic", "TASK_PANICKED"),
-        ("block", "TASK_TIMED_OUT"),
-        ("await", "TASK_TIMED_OUT"),
-        ("fail", "TASK_FAILED"),
-    ];
+    let ways =
+        [("panic", "TASK_PANICKED"), ("block", "TASK_TIMED_OUT"), ("await", "TASK_TIMED_OUT"), ("fail", "TASK_FAILED")];
     for (way, _) in ways {
         namespace.send(&[
             (way, json!({"event_type": "workflow.started", "workflow_id": "misbehaving", "payload": {"way": way}})),

@@ -4,8 +4,6 @@
 //! what two runs can be compared by. Only the reading knows Kafka: each promise is a function over [`Observed`], and is
 //! tested beside its code with records that break it.
 
-#![allow(dead_code, unused_imports, reason = "tests use what they need of it")]
-
 mod anomaly;
 mod checks;
 mod history;
@@ -46,12 +44,6 @@ impl Oracle {
         let mut settings = ClientConfig::new();
         settings.set("bootstrap.servers", bootstrap);
         Oracle { settings, names }
-    }
-
-    /// Sets a property of the client, such as `security.protocol`.
-    pub fn with_setting(mut self, name: &str, value: &str) -> Oracle {
-        self.settings.set(name, value);
-        self
     }
 
     /// Reads every topic from its beginning to where it ended when the reading began, and again where routers have

@@ -35,15 +35,6 @@ impl TopicNames {
         }
     }
 
-    /// The same with all channels in the one topic `<namespace>.<suffix>`.
-    pub fn with_channels_in_one(namespace: &str, suffix: &str, partitions: i32) -> TopicNames {
-        let mut names = TopicNames::of(namespace, partitions);
-        for topic in names.channels.values_mut() {
-            *topic = format!("{namespace}.{suffix}");
-        }
-        names
-    }
-
     /// The topics that carry channels, each once.
     pub fn channel_topics(&self) -> BTreeSet<&str> {
         self.channels.values().map(String::as_str).collect()

@@ -38,9 +38,9 @@ class Schemas:
     def __init__(self):
         self.by_fingerprint = {}
 
-    def add(self, text):
+    def add(self, document):
         """Takes in a schema and returns its fingerprint in hexadecimal."""
-        schema = json.loads(text)
+        schema = json.loads(document)
         canonical = fastavro.schema.to_parsing_canonical_form(schema)
         fingerprint = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
         self.by_fingerprint[bytes.fromhex(fingerprint)] = fastavro.parse_schema(schema)
@@ -106,11 +106,15 @@ def messages(brokers, topics):
     consumer.close()
 
 
+def text(value):
+    """Bytes that are UTF-8, or none."""
+    return None if value is None else value.decode()
+
+
 def decoded_key(schemas, key):
     """Keys are text, but for those of scopes and branches, which are records."""
-    if key is None:
-        return None
-    return schemas.decode(key) if key.startswith(SINGLE_OBJECT) else key.decode()
+    is_record = key is not None and key.startswith(SINGLE_OBJECT)
+    return schemas.decode(key) if is_record else text(key)
 
 
 def read_topics(schemas, brokers, topics):
@@ -123,8 +127,8 @@ def read_topics(schemas, brokers, topics):
                 "partition": message.partition(),
                 "offset": message.offset(),
                 "key": decoded_key(schemas, message.key()),
-                "headers": {name: value and value.decode() for name, value in message.headers() or ()},
-                "record": message.value() and schemas.decode(message.value()),
+                "headers": {name: text(value) for name, value in message.headers() or ()},
+                "record": None if message.value() is None else schemas.decode(message.value()),
             }
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error

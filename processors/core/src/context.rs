@@ -52,6 +52,12 @@ impl Context {
         self.input_ids.chunks_exact(16).any(|known| known == id)
     }
 
+    /// Bytes of what grows beside `data` and the pending events: waits and scopes.
+    pub fn bytes_beside_data(&self) -> usize {
+        let waits: usize = self.waits.iter().map(Wait::bytes).sum();
+        waits + self.scopes.iter().map(String::len).sum::<usize>()
+    }
+
     /// Remembers an input id; the oldest leaves the window of [`INPUT_IDS_MAX`].
     pub fn remember_input(&mut self, id: &[u8; 16]) {
         if self.input_ids.len() >= INPUT_IDS_MAX * 16 {
@@ -85,6 +91,20 @@ pub struct Wait {
     pub scope: Option<String>,
     #[serde(default)]
     pub branch: Option<String>,
+}
+
+impl Wait {
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        self.wait_id.len()
+            + self.event_type.len()
+            + optional(&self.correlation_key)
+            + self.correlation_id.len()
+            + self.task_id.len()
+            + optional(&self.scope)
+            + optional(&self.branch)
+    }
 }
 
 /// One of the newest handled events.

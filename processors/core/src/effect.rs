@@ -100,7 +100,11 @@ pub struct BranchDone {
     pub scope: String,
     pub branch: String,
     pub status: BranchStatus,
+    /// None: what a task said last stands.
     pub result: Option<Json>,
+    /// The payload of the event that records this is the result. It is not said twice: both together need not fit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub payload_is_result: bool,
 }
 
 /// Fields of [`Effect::ScopeClosed`].
@@ -194,11 +198,15 @@ pub struct Records {
 }
 
 impl Records {
-    /// Folds a published event: its sequence, then its effects in order.
+    /// Folds a published event: its effects in order, then its sequence. One without a sequence is no part of the
+    /// history: it changes nothing.
     ///
     /// # Errors
     /// Where a recorded effect can't be read.
     pub fn fold_event(&mut self, event: &Event) -> Result<(), serde_json::Error> {
+        if event.sequence == 0 {
+            return Ok(());
+        }
         for recorded in &event.effects {
             if let Some(effect) = Effect::read(recorded)? {
                 self.fold(&effect, event);
@@ -225,7 +233,7 @@ impl Records {
                     }
                 }
             }
-            Effect::BranchDone(done) => self.finish_branch(done),
+            Effect::BranchDone(done) => self.finish_branch(done, event),
             Effect::ScopeClosed(closed) => self.close_scope(closed),
             Effect::PendingAdded(added) => self.pending.extend(added.iter().cloned()),
             Effect::PendingTaken(taken) => self.pending.retain(|pending| pending != taken),
@@ -242,7 +250,7 @@ impl Records {
 
     fn create(&mut self, created: &Created, event: &Event) {
         let now = event.recorded_at.unwrap_or(event.occurred_at);
-        // A start that had to wait its turn has a shell of a context already, with its input id in the window.
+        // The step opens a shell of a context when it takes the start in, with the input id in the window.
         let shell = self.context.take();
         self.context = Some(Context {
             execution_id: event.execution_id.clone(),
@@ -298,10 +306,14 @@ impl Records {
         self.branches.insert((opened.scope.clone(), opened.branch.clone()), branch);
     }
 
-    fn finish_branch(&mut self, done: &BranchDone) {
+    fn finish_branch(&mut self, done: &BranchDone, event: &Event) {
         if let Some(branch) = self.branch_mut(&done.scope, &done.branch) {
             branch.status = done.status;
-            branch.result.clone_from(&done.result);
+            if done.payload_is_result {
+                branch.result.clone_from(&event.payload);
+            } else if done.result.is_some() {
+                branch.result.clone_from(&done.result);
+            }
         }
         if let Some(scope) = self.scopes.get_mut(&done.scope) {
             match done.status {

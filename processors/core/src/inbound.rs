@@ -5,7 +5,7 @@ use crate::codec::Schemas;
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
 use crate::identity;
-use crate::limits::{ENVELOPE_MAX_BYTES, Limits, NAME_MAX_BYTES};
+use crate::limits::{ENVELOPE_MAX_BYTES, Limits, NAME_MAX_BYTES, cut_message};
 use crate::message_class::MessageClass;
 use crate::partition::partition_of;
 
@@ -91,9 +91,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into() }
+    /// A refusal. Its message is cut to what a dead letter has room for.
+    pub fn new(code: ErrorCode, message: impl AsRef<str>) -> Refusal {
+        Refusal { code, message: cut_message(message.as_ref()) }
     }
 }
 
@@ -248,6 +248,7 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
             event.payload = None;
         }
     }
+    check_documents(event)?;
     let envelope = event.envelope_bytes();
     if envelope > ENVELOPE_MAX_BYTES {
         return Err(Refusal::new(
@@ -259,6 +260,18 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     event.sequence = 0;
     event.recorded_at = None;
     event.effects.clear();
+    Ok(())
+}
+
+/// The JSON documents beside the payload: in Avro they are texts, and a writer of another make may put anything there.
+fn check_documents(event: &Event) -> Result<(), Refusal> {
+    let details = event.error.as_ref().and_then(|error| error.details.as_ref());
+    let details = details.map(|details| ("error.details", details));
+    for (field, document) in event.ext.iter().map(|(name, value)| (name.as_str(), value)).chain(details) {
+        document
+            .checked_value()
+            .map_err(|what| Refusal::new(ErrorCode::EventInvalid, format!("field {}: {what}", truncated(field))))?;
+    }
     Ok(())
 }
 

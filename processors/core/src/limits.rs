@@ -23,10 +23,19 @@ pub const WAITS_MAX: usize = 256;
 pub const SCOPES_MAX: usize = 1024;
 /// Bytes of results that a scope's completion event carries; beyond it refers to the branch records.
 pub const SCOPE_RESULTS_MAX_BYTES: usize = 128 * 1024;
-/// Bytes of an error message taken from a task.
+/// Bytes of an error message: a task may give any, and a refusal may quote any input.
 pub const ERROR_MESSAGE_MAX_BYTES: usize = 4096;
 /// Bytes that one Avro read may allocate for a string or a collection: above every record limit.
 pub const AVRO_ALLOCATION_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The text of an error message, cut to [`ERROR_MESSAGE_MAX_BYTES`].
+pub(crate) fn cut_message(text: &str) -> String {
+    let mut end = text.len().min(ERROR_MESSAGE_MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
 
 /// The limits that the configuration can move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

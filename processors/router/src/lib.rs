@@ -88,7 +88,11 @@ impl Router {
     ///
     /// # Errors
     /// Where the configuration, the topics or Kafka do not allow it.
-    pub fn start(config: &Config, workflows: Workflows, fail_points: Option<FailPoints>) -> Result<Router, RouterError> {
+    pub fn start(
+        config: &Config,
+        workflows: Workflows,
+        fail_points: Option<FailPoints>,
+    ) -> Result<Router, RouterError> {
         config.check()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tasks").build()?;
         let metrics = Metrics::install().map_err(|error| RouterError::Metrics(error.to_string()))?;

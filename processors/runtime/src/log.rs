@@ -15,8 +15,9 @@ use crate::config::source::LOG_VARIABLE;
 
 /// What a processor logs where `THALWEG_LOG` is not set.
 const PROCESSOR_FILTER: &str = "info";
-/// What a command logs where it is not set: a command speaks for itself.
-const COMMAND_FILTER: &str = "warn";
+/// What a command logs where it is not set: a command speaks for itself, and librdkafka calls an error what a lane
+/// meets every day, such as a transaction that a rebalance aborts.
+const COMMAND_FILTER: &str = "warn,librdkafka=off";
 
 /// Why the log can't be set up.
 #[derive(Debug, thiserror::Error)]

@@ -77,19 +77,15 @@ pub enum CommandError {
     /// The reader of the output has closed it: it has seen enough.
     #[error("the output was closed")]
     OutputClosed,
-    /// The command has told on its output what failed.
-    #[error("failed")]
-    Told,
 }
 
 impl CommandError {
     /// Tells the error on standard error, and gives the exit code.
     pub fn report(&self) -> ExitCode {
-        match self {
-            CommandError::OutputClosed => return ExitCode::SUCCESS,
-            CommandError::Told => {}
-            error => eprintln!("error: {error}"),
+        if matches!(self, CommandError::OutputClosed) {
+            return ExitCode::SUCCESS;
         }
+        eprintln!("error: {self}");
         ExitCode::from(self.code())
     }
 

@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_core::Event;
+use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_runtime::Registry;
 
 use crate::connection::Connection;

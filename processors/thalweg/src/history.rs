@@ -54,9 +54,9 @@ impl History {
         self.events.iter().filter_map(status_after).next_back()
     }
 
-    /// When the first event was recorded.
+    /// When the first event happened; the inbox had it before it was recorded.
     pub fn begin(&self) -> Micros {
-        self.events.iter().map(recorded).min().unwrap_or_default()
+        self.events.iter().map(|event| event.occurred_at.min(recorded(event))).min().unwrap_or_default()
     }
 
     /// When the last event was recorded.

@@ -4,6 +4,8 @@
 //! oldest records of a partition beyond 5 MB. Both end the process that uses it, the second before it happens.
 
 use std::collections::{BTreeMap, HashMap};
+use std::thread;
+use std::time::Duration;
 
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::mocking::MockCluster;
@@ -21,6 +23,8 @@ pub const NOTICE: &str =
 const PARTITION_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that a record may take beside key, value and headers: its own framing, and that of a batch of one.
 const RECORD_OVERHEAD_BYTES: usize = 100;
+/// Between two requests to the broker itself: it may miss one that comes before it waits again, for a second.
+const REQUEST_PAUSE: Duration = Duration::from_millis(5);
 /// How the metrics tell transactions that did not end well.
 const BROKEN_TRANSACTIONS: [&str; 2] =
     [r#"thalweg_transactions_total{outcome="aborted"} "#, r#"thalweg_transactions_total{outcome="unknown"} "#];
@@ -41,13 +45,12 @@ impl InProcessBroker {
         let cluster = MockCluster::new(1)?;
         for topic in wanted_topics(config) {
             cluster.create_topic(&topic.name, topic.partitions, 1)?;
+            thread::sleep(REQUEST_PAUSE);
         }
         config.brokers = cluster.bootstrap_servers();
         config.lanes = Some(1);
         // It keeps a request for records to its end, also when records come in meanwhile.
         config.kafka.set("fetch.wait.max.ms", "5");
-        // Else the producers warn that this is a setting of consumers.
-        config.kafka.set("log_level", "3");
         Ok(InProcessBroker { _cluster: cluster })
     }
 }
@@ -92,9 +95,8 @@ impl Burden {
 /// Where it had.
 pub fn check_transactions() -> Result<(), CommandError> {
     let metrics = Metrics::install().and_then(Metrics::text).unwrap_or_default();
-    let broken = |line: &str| {
-        BROKEN_TRANSACTIONS.iter().any(|name| line.strip_prefix(name).is_some_and(|count| count != "0"))
-    };
+    let broken =
+        |line: &str| BROKEN_TRANSACTIONS.iter().any(|name| line.strip_prefix(name).is_some_and(|count| count != "0"));
     if metrics.lines().any(broken) {
         return Err(CommandError::Failed(
             "a transaction was aborted, and the in-process broker can't take back what it wrote\nstart again; on a \

@@ -12,7 +12,8 @@ use crate::error::CommandError;
 /// # Errors
 /// Where the file can't be read, or the text is no JSON.
 pub fn read(flag: &str, argument: &str) -> Result<Value, CommandError> {
-    let unreadable = |what: &str, error: io::Error| CommandError::Usage(format!("{flag}: {what} can't be read: {error}"));
+    let unreadable =
+        |what: &str, error: io::Error| CommandError::Usage(format!("{flag}: {what} can't be read: {error}"));
     let text = match argument.strip_prefix('@') {
         Some(file) => fs::read_to_string(file).map_err(|error| unreadable(file, error))?,
         None if argument == "-" => {

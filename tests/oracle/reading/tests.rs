@@ -17,7 +17,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::oracle::{Kind, Observed, Oracle, Positions, Record, StillOpen, Stored, TopicNames, made};
+use crate::oracle::{Kind, Observed, Oracle, Positions, Record, StillOpen, TopicNames, made};
 use crate::support::{broker, namespace};
 
 const TIMEOUT: Duration = Duration::from_secs(30);

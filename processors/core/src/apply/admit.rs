@@ -51,7 +51,7 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
     }
 }
 
-/// A start opens a shell of a context; its `created` effect fills it in when the start is handled.
+/// A start opens a shell of a context; its `created` effect fills it in when the start is handled, in the same step.
 fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step: &Step) -> Verdict {
     let event = &inbound.event;
     let refuse = |code, message: String| Verdict::Refuse(Refusal::new(code, message));
@@ -75,6 +75,14 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
         return refuse(
             ErrorCode::PayloadInvalid,
             format!("the payload of {STARTED} becomes the workflow's data: it must be a JSON object or absent"),
+        );
+    }
+    if let (Some(scope), Some(branch)) = (&event.scope, &event.branch) {
+        return refuse(
+            ErrorCode::ScopeUnknown,
+            format!(
+                "{STARTED} belongs to no branch, least of all to {branch:?} in a scope {scope:?}: it opens the execution"
+            ),
         );
     }
     execution.life = Life::Open;
@@ -170,7 +178,10 @@ pub(super) fn rejection(execution: &Execution, event: &Event, input: &InputRef, 
         }),
         ..event.follow_up("transition.rejected")
     };
-    rejected.workflow_id = execution.context().map(|c| c.workflow_id.clone()).or(rejected.workflow_id);
+    // Of a closed execution there may be no more than a stub: what is said must not depend on it.
+    if execution.life == Life::Open {
+        rejected.workflow_id = execution.context().map(|context| context.workflow_id.clone());
+    }
     Action::Publish(Box::new(rejected), Some(input.position.clone()))
 }
 

@@ -13,25 +13,28 @@ use crate::limits::SCOPE_RESULTS_MAX_BYTES;
 use crate::message_class::MessageClass;
 use crate::status::{BranchStatus, ScopeStatus, WorkflowStatus};
 
+/// How a branch ends.
+pub(super) enum Ending {
+    /// With this result, or where it is none with what a task said last.
+    With(BranchStatus, Option<Json>),
+    /// With the payload of the current event.
+    ByPayload,
+}
+
 /// A branch is done; its scope may be now.
-pub(super) fn done(
-    execution: &mut Execution,
-    current: &mut Current,
-    scope: &str,
-    branch: &str,
-    status: BranchStatus,
-    result: Option<Json>,
-) {
+pub(super) fn done(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str, ending: Ending) {
     let open = execution
         .records
         .branches
         .get(&(scope.to_owned(), branch.to_owned()))
         .is_some_and(|b| b.status == BranchStatus::Open);
     if open {
-        current.add(
-            execution,
-            Effect::BranchDone(BranchDone { scope: scope.to_owned(), branch: branch.to_owned(), status, result }),
-        );
+        let (status, result, payload_is_result) = match ending {
+            Ending::With(status, result) => (status, result, false),
+            Ending::ByPayload => (BranchStatus::Success, None, true),
+        };
+        let (scope, branch) = (scope.to_owned(), branch.to_owned());
+        current.add(execution, Effect::BranchDone(BranchDone { scope, branch, status, result, payload_is_result }));
     }
 }
 
@@ -72,7 +75,7 @@ fn propagate_failure(execution: &mut Execution, current: &mut Current) {
     match current.branch() {
         Some((scope, branch)) => {
             let result = Json::from(&json!({"code": "SCOPE_FAILED", "message": message}));
-            done(execution, current, &scope, &branch, BranchStatus::Failed, Some(result));
+            done(execution, current, &scope, &branch, Ending::With(BranchStatus::Failed, Some(result)));
         }
         None if current.closing.is_none() => {
             current.closing = Some(Closing {
@@ -110,7 +113,7 @@ fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, b
     }
     if !handled && !ends {
         let mut remark = current.event.follow_up("event.unhandled");
-        remark.event_id = identity::derived_id(&execution.id, &current.event.event_id, 0, "event.unhandled", 1, 0);
+        remark.event_id = outcome::made_id(execution, &current.event, "event.unhandled");
         remark.channel = Channel::SystemEvents.as_str().to_owned();
         remark.message_class = MessageClass::State.as_str().to_owned();
         remark.source = Some(ENGINE.to_owned());
@@ -128,8 +131,7 @@ fn end_by_type(execution: &mut Execution, current: &mut Current, scope: &str, br
         .get(&(scope.to_owned(), branch.to_owned()))
         .is_some_and(|record| record.ends_on.as_deref() == Some(current.event.event_type.as_str()));
     if ends {
-        let result = current.event.payload.clone();
-        done(execution, current, scope, branch, BranchStatus::Success, result);
+        done(execution, current, scope, branch, Ending::ByPayload);
     }
 }
 
@@ -146,8 +148,7 @@ fn end_by_quiescence(execution: &mut Execution, current: &mut Current, scope: &s
         && !current.emitted.iter().any(|queued| in_branch(&queued.event.scope, &queued.event.branch))
         && !context.waits.iter().any(|wait| in_branch(&wait.scope, &wait.branch));
     if dry && !current.failed {
-        let result = record.result.clone();
-        done(execution, current, scope, branch, BranchStatus::Success, result);
+        done(execution, current, scope, branch, Ending::With(BranchStatus::Success, None));
     }
 }
 
@@ -192,21 +193,26 @@ fn completion(execution: &Execution, current: &Current, scope: &Scope, status: S
     Queued { event, depth: current.depth + 1, input: None, opens: None, logged: false }
 }
 
+/// Bytes of a branch's entry in the results beside its name and result: `"":{"status":"NOT_REQUIRED","result":},`.
+const RESULT_OVERHEAD_BYTES: usize = 48;
+
 /// Each branch's status and result by its name, or none where they are too many bytes.
 fn results(execution: &Execution, scope: &Scope, step: &Step) -> Option<Map<String, Value>> {
+    let bytes_max = SCOPE_RESULTS_MAX_BYTES.min(step.limits.payload_max_bytes);
     let mut results = Map::new();
     let mut bytes = 0;
     for branch in execution.all_branches(&scope.scope, step.store) {
         let result = branch.result.as_ref().map(Json::value).unwrap_or_default();
-        bytes += branch.branch.len() + branch.result.as_ref().map_or(0, |json| json.as_str().len()) + 32;
-        if bytes > SCOPE_RESULTS_MAX_BYTES {
+        bytes +=
+            branch.branch.len() + branch.result.as_ref().map_or(0, |json| json.as_str().len()) + RESULT_OVERHEAD_BYTES;
+        if bytes > bytes_max {
             return None;
         }
         results.insert(branch.branch, json!({"status": branch.status, "result": result}));
     }
     for name in &scope.not_required {
-        bytes += name.len() + 32;
-        if bytes > SCOPE_RESULTS_MAX_BYTES {
+        bytes += name.len() + RESULT_OVERHEAD_BYTES;
+        if bytes > bytes_max {
             return None;
         }
         results.insert(name.clone(), json!({"status": "NOT_REQUIRED"}));

@@ -7,17 +7,16 @@ use crate::effect::{Effect, StatusChanged};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError};
 use crate::execution::{Execution, Life};
-use crate::identity;
 use crate::message_class::MessageClass;
 use crate::status::WorkflowStatus;
 
-/// The context has outgrown its record.
-pub(super) fn too_large(step: &Step) -> Closing {
+/// The execution has run into a limit.
+pub(super) fn limit_exceeded(message: String) -> Closing {
     Closing {
         status: WorkflowStatus::LimitExceeded,
         result: None,
         error: Some(EventError {
-            message: format!("the context would have over {} bytes (context.max.bytes)", step.limits.context_max_bytes),
+            message,
             code: Some(ErrorCode::LimitExceeded.as_str().to_owned()),
             ..EventError::default()
         }),
@@ -97,7 +96,7 @@ pub(super) fn stalled(execution: &mut Execution, cause: &Event, step: &Step, act
 /// An event about the execution as a whole, caused by `cause`.
 fn system_event(execution: &Execution, cause: &Event, event_type: &str, step: &Step) -> Event {
     let mut event = cause.follow_up(event_type);
-    event.event_id = identity::derived_id(&execution.id, &cause.event_id, 0, event_type, 1, 0);
+    event.event_id = outcome::made_id(execution, cause, event_type);
     event.channel = Channel::SystemEvents.as_str().to_owned();
     event.message_class = MessageClass::State.as_str().to_owned();
     event.source = Some(ENGINE.to_owned());

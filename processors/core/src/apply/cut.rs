@@ -6,14 +6,16 @@ use crate::execution::Execution;
 use crate::limits::PENDING_MAX;
 
 pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
-    if execution.has_queued() && outgrown(execution, step) {
+    if execution.has_queued()
+        && let Some(message) = outgrown(execution, step)
+    {
         let cause = execution
             .held
             .as_ref()
             .map(|(event, _)| event.clone())
             .or_else(|| execution.queue.front().map(|q| q.event.clone()));
         if let Some(cause) = cause {
-            close::end(execution, &cause, close::too_large(step), step, actions);
+            close::end(execution, &cause, close::limit_exceeded(message), step, actions);
         }
         return;
     }
@@ -32,8 +34,12 @@ pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Acti
     outcome::release(execution, actions);
 }
 
-/// Would the root record with its pending events be over its cap?
-fn outgrown(execution: &Execution, step: &Step) -> bool {
+/// Why what is queued could not be kept: the root record would be over its cap, or the list of it would not fit the
+/// event that records it.
+fn outgrown(execution: &Execution, step: &Step) -> Option<String> {
+    if execution.queue.len() > PENDING_MAX {
+        return Some(format!("more than {PENDING_MAX} events are pending"));
+    }
     let queued: usize = execution
         .queue
         .iter()
@@ -43,9 +49,20 @@ fn outgrown(execution: &Execution, step: &Step) -> bool {
                 + PENDING_OVERHEAD_BYTES
         })
         .sum();
-    let data = execution.context().map_or(0, |context| context.data.to_string().len());
-    execution.queue.len() > PENDING_MAX || queued + data > step.limits.context_max_bytes
+    let cap = step.limits.context_max_bytes;
+    let context = execution.context().map_or(0, |c| c.data.to_string().len() + c.bytes_beside_data());
+    if queued + context > cap {
+        return Some(format!("the context with its pending events would have over {cap} bytes (context.max.bytes)"));
+    }
+    let (event, _) = execution.held.as_ref()?;
+    let effects: usize = event.effects.iter().map(|effect| effect.json.as_str().len()).sum();
+    let unlogged = execution.queue.iter().filter(|q| q.input.is_none() && !q.logged).count();
+    let cap = step.limits.effects_max_bytes;
+    (unlogged > 0 && effects + unlogged * PENDING_REF_BYTES > cap)
+        .then(|| format!("the list of {unlogged} pending events does not fit the effects (effects.max.bytes {cap})"))
 }
 
 /// Bytes of a pending event beside its texts: Avro framing, ids, numbers.
 const PENDING_OVERHEAD_BYTES: usize = 256;
+/// Bytes of a pending event in the effect that lists it: its id, its depth and their names.
+const PENDING_REF_BYTES: usize = 72;

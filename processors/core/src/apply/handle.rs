@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Action, Closing, Current, Notice, Step, TaskRef, admit, outcome};
+use super::{Action, Current, Notice, Step, TaskRef, admit, close, outcome};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
-use crate::error_code::ErrorCode;
-use crate::event::{Event, EventError};
+use crate::event::Event;
 use crate::execution::{Execution, Queued};
 use crate::identity;
 use crate::inbound::STARTED;
-use crate::status::WorkflowStatus;
 use crate::task::{TaskCall, TaskContext};
 
 pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
@@ -52,7 +50,9 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
         );
     }
     if depth > step.limits.chain_max_depth as i32 {
-        current.closing = Some(chain_too_deep(step));
+        let depth_max = step.limits.chain_max_depth;
+        let message = format!("more than {depth_max} events in a row, each emitted by the one before it");
+        current.closing = Some(close::limit_exceeded(message));
     } else if !place.late {
         route(execution, &mut current, step);
     }
@@ -131,21 +131,6 @@ fn start(execution: &mut Execution, current: &mut Current, actions: &mut Vec<Act
     current.add(execution, Effect::Created(created));
     if let Some(context) = &mut execution.records.context {
         context.sequence = sequence;
-    }
-}
-
-fn chain_too_deep(step: &Step) -> Closing {
-    Closing {
-        status: WorkflowStatus::LimitExceeded,
-        result: None,
-        error: Some(EventError {
-            message: format!(
-                "more than {} events in a row, each emitted by the one before it",
-                step.limits.chain_max_depth
-            ),
-            code: Some(ErrorCode::LimitExceeded.as_str().to_owned()),
-            ..EventError::default()
-        }),
     }
 }
 

@@ -165,7 +165,9 @@ pub fn drive(
         None => Vec::new(),
     };
     while !joins_pending && execution.has_queued() {
-        if execution.handled_in_step >= step.limits.step_max_events || cut() {
+        // A start is handled in the step that takes it in: until then there is nothing that could be left pending.
+        let starts = execution.context().is_some_and(|context| context.sequence == 0);
+        if !starts && (execution.handled_in_step >= step.limits.step_max_events || cut()) {
             break;
         }
         let mut made = apply(execution, Input::Next, step);

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::branch::Ending;
 use super::{Action, Closing, Current, DeadLetter, Step, branch, close, handle};
 use crate::channel::Channel;
 use crate::context::{BranchOpening, Context, ProcessedEvent, Scope, Wait};
@@ -12,7 +13,7 @@ use crate::execution::{Execution, Queued};
 use crate::identity;
 use crate::inbound::is_reserved;
 use crate::json::{Json, check_depth};
-use crate::limits::{ERROR_MESSAGE_MAX_BYTES, NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, WAITS_MAX};
+use crate::limits::{NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, WAITS_MAX, cut_message};
 use crate::merge_patch;
 use crate::message_class::MessageClass;
 use crate::outcome::{FanOut, NewEvent, Outcome};
@@ -40,6 +41,9 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
     handle::next_task(execution, step, actions);
 }
 
+/// Bytes of a recorded effect beside its JSON: the kind and Avro's framing.
+const EFFECT_OVERHEAD_BYTES: usize = 32;
+
 /// An outcome that was checked whole, so that it takes effect whole or not at all.
 struct Decision {
     effects: Vec<Effect>,
@@ -47,7 +51,7 @@ struct Decision {
     emitted: Vec<Queued>,
     closing: Option<Closing>,
     result: Option<Json>,
-    branch_end: Option<(BranchStatus, Option<Json>)>,
+    branch_end: Option<Ending>,
 }
 
 impl Decision {
@@ -63,8 +67,8 @@ impl Decision {
         if current.closing.is_none() {
             current.closing = self.closing;
         }
-        if let (Some((status, result)), Some((scope, branch))) = (self.branch_end, current.branch()) {
-            branch::done(execution, current, &scope, &branch, status, result);
+        if let (Some(ending), Some((scope, branch))) = (self.branch_end, current.branch()) {
+            branch::done(execution, current, &scope, &branch, ending);
         }
     }
 }
@@ -84,10 +88,6 @@ fn decide(
     let Some(context) = execution.context() else { return Err(invalid("the execution has no context")) };
     let mut makes = Makes { current, task_id, step, ordinal: 0 };
     let mut effects = vec![Effect::Task(tried(context, task_id, TaskStatus::Success))];
-    if let Some(patch) = patch_of(&context.data, after, step)? {
-        check_context_size(context, &patch, step)?;
-        effects.push(Effect::Patch(patch));
-    }
     let mut emitted = Vec::new();
     for event in &outcome.emit {
         emitted.push(makes.event(event, current.branch())?);
@@ -96,7 +96,7 @@ fn decide(
         effects.push(Effect::WaitAdded(Wait {
             wait_id: makes.id(),
             event_type: name("wait_for.event_type", &wait.event_type)?,
-            correlation_key: wait.correlation_key.clone(),
+            correlation_key: optional_name("wait_for.correlation_key", wait.correlation_key.as_deref())?,
             correlation_id: current.event.correlation_id.clone().unwrap_or_else(|| context.correlation_id.clone()),
             task_id: task_id.to_owned(),
             scope: current.event.scope.clone(),
@@ -107,6 +107,11 @@ fn decide(
         let (scope, first_events) = makes.scope(fan_out)?;
         effects.push(Effect::ScopeOpened(Box::new(scope)));
         emitted.extend(first_events);
+    }
+    let patch = patch_of(&context.data, after, step)?;
+    check_context_size(context, patch.as_ref(), &effects, step)?;
+    if let Some(patch) = patch {
+        effects.insert(1, Effect::Patch(patch));
     }
     let added = |kind: fn(&Effect) -> bool| effects.iter().filter(|effect| kind(effect)).count();
     if context.waits.len() + added(|e| matches!(e, Effect::WaitAdded(_))) > WAITS_MAX {
@@ -124,7 +129,17 @@ fn decide(
     };
     let branch_end = branch_end(&outcome, current, step)?;
     let closing = closing(&outcome, current, step)?;
-    let effects_bytes: usize = effects.iter().map(|effect| effect.record().json.as_str().len() + 32).sum();
+    let mut effects_bytes: usize =
+        effects.iter().map(|effect| effect.record().json.as_str().len() + EFFECT_OVERHEAD_BYTES).sum();
+    if current.event.branch.is_some() {
+        // What a branch comes to is an effect, too, once the event is finished.
+        let ended_with = match &branch_end {
+            Some(Ending::With(_, result)) => result.as_ref(),
+            Some(Ending::ByPayload) | None => None,
+        };
+        let said = [result.as_ref(), ended_with].into_iter().flatten();
+        effects_bytes += said.map(|json| json.as_str().len() + EFFECT_OVERHEAD_BYTES).sum::<usize>();
+    }
     if current.effects_bytes + effects_bytes > step.limits.effects_max_bytes {
         return Err(too_large(format!(
             "the effects of this event would have over {} bytes (effects.max.bytes)",
@@ -161,18 +176,34 @@ fn patch_of(before: &Value, after: &Value, step: &Step) -> Result<Option<serde_j
 /// A context over its cap could not be written: what would make it so does not take effect, and its execution ends.
 fn check_context_size(
     context: &Context,
-    patch: &serde_json::Map<String, Value>,
+    patch: Option<&serde_json::Map<String, Value>>,
+    effects: &[Effect],
     step: &Step,
 ) -> Result<(), TaskFailure> {
     let cap = step.limits.context_max_bytes;
-    let patch = Value::Object(patch.clone());
-    if context.data.to_string().len() + patch.to_string().len() <= cap {
+    let added: usize = effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::WaitAdded(wait) => wait.bytes(),
+            Effect::ScopeOpened(scope) => scope.scope.len(),
+            _ => 0,
+        })
+        .sum();
+    if patch.is_none() && added == 0 {
         return Ok(());
     }
-    let mut data = context.data.clone();
-    merge_patch::merge(&mut data, &patch);
-    if data.to_string().len() <= cap {
+    let rest = context.bytes_beside_data() + added;
+    let patch = patch.map(|patch| Value::Object(patch.clone()));
+    let patch_bytes = patch.as_ref().map_or(0, |patch| patch.to_string().len());
+    if rest + context.data.to_string().len() + patch_bytes <= cap {
         return Ok(());
+    }
+    if let Some(patch) = patch {
+        let mut data = context.data.clone();
+        merge_patch::merge(&mut data, &patch);
+        if rest + data.to_string().len() <= cap {
+            return Ok(());
+        }
     }
     Err(TaskFailure {
         code: ErrorCode::LimitExceeded,
@@ -205,22 +236,31 @@ fn name(what: &str, text: &str) -> Result<String, TaskFailure> {
     Ok(text.to_owned())
 }
 
-fn branch_end(
-    outcome: &Outcome,
-    current: &Current,
-    step: &Step,
-) -> Result<Option<(BranchStatus, Option<Json>)>, TaskFailure> {
+fn optional_name(what: &str, text: Option<&str>) -> Result<Option<String>, TaskFailure> {
+    text.map(|text| name(what, text)).transpose()
+}
+
+/// The type of the event that tells the end of a scope: a task's own, or one of the engine's for scopes.
+fn scope_event(what: &str, event_type: &str) -> Result<String, TaskFailure> {
+    if is_reserved(event_type) && !event_type.starts_with("scope.") {
+        return Err(invalid(format!("{what} {event_type:?} is the engine's own and can't tell the end of a scope")));
+    }
+    name(what, event_type)
+}
+
+fn branch_end(outcome: &Outcome, current: &Current, step: &Step) -> Result<Option<Ending>, TaskFailure> {
     let in_branch = current.event.branch.is_some();
     if let Some(value) = &outcome.complete_branch {
         if !in_branch {
             return Err(invalid("complete_branch outside of any branch"));
         }
-        return Ok(Some((BranchStatus::Success, returned("complete_branch", value, step)?)));
+        return Ok(Some(Ending::With(BranchStatus::Success, returned("complete_branch", value, step)?)));
     }
     Ok(match &outcome.fail {
         Some(failure) if in_branch => {
-            let result = serde_json::json!({"code": cut(&failure.code), "message": cut(&failure.message)});
-            Some((BranchStatus::Failed, Some(Json::from(&result))))
+            let result =
+                serde_json::json!({"code": cut_message(&failure.code), "message": cut_message(&failure.message)});
+            Some(Ending::With(BranchStatus::Failed, Some(Json::from(&result))))
         }
         _ => None,
     })
@@ -241,18 +281,10 @@ fn closing(outcome: &Outcome, current: &Current, step: &Step) -> Result<Option<C
     })
 }
 
-fn cut(text: &str) -> String {
-    let mut end = text.len().min(ERROR_MESSAGE_MAX_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
-}
-
 pub(super) fn error_of(code: &str, message: &str) -> EventError {
     EventError {
-        message: cut(message),
-        code: Some(cut(code)),
+        message: cut_message(message),
+        code: Some(cut_message(code)),
         retryable: Some(false),
         is_final: Some(true),
         ..EventError::default()
@@ -313,7 +345,8 @@ impl Makes<'_> {
                 continue;
             };
             let mut first = self.event(event, Some((id.clone(), branch_name)))?;
-            first.opens = Some(BranchOpening { ordinal: ordinal as i32, ends_on: branch.ends_on.clone() });
+            let ends_on = optional_name("ends_on", branch.ends_on.as_deref())?;
+            first.opens = Some(BranchOpening { ordinal: ordinal as i32, ends_on });
             first_events.push(first);
         }
         let scope = Scope {
@@ -328,13 +361,18 @@ impl Makes<'_> {
             succeeded: 0,
             failed: 0,
             not_required,
-            completed_event: name("completed_event", &fan_out.completed_event)?,
-            failed_event: name("failed_event", &fan_out.failed_event)?,
+            completed_event: scope_event("completed_event", &fan_out.completed_event)?,
+            failed_event: scope_event("failed_event", &fan_out.failed_event)?,
             correlation_id: self.current.event.correlation_id.clone(),
             opened_by: self.current.event.event_id.clone(),
         };
         Ok((scope, first_events))
     }
+}
+
+/// Id of an event that the engine makes about `event`. The sequence tells one handling of it from another.
+pub(super) fn made_id(execution: &Execution, event: &Event, maker: &str) -> String {
+    identity::derived_id(&execution.id, &event.event_id, 0, maker, 1, event.sequence.max(0) as usize)
 }
 
 /// A task gave up: nothing it did stands; until retries exist its execution fails, with a dead letter.
@@ -351,14 +389,13 @@ fn fail(
         if failure.code == ErrorCode::TaskTimedOut { TaskStatus::TimedOut } else { TaskStatus::PermanentlyFailed };
     let attempted = tried(context, task_id, status);
     let error = EventError {
-        exception_type: failure.task_code.as_deref().map(cut),
+        exception_type: failure.task_code.as_deref().map(cut_message),
         ..error_of(failure.code.as_str(), &failure.message)
     };
     current.failed = true;
     current.add(execution, Effect::Task(attempted));
     let mut failed = current.event.follow_up("task.failed");
-    failed.event_id =
-        identity::derived_id(&execution.id, &current.event.event_id, 0, "task.failed", 1, current.remarks.len());
+    failed.event_id = made_id(execution, &current.event, &format!("task.failed/{task_id}"));
     failed.channel = Channel::TaskEvents.as_str().to_owned();
     failed.message_class = MessageClass::State.as_str().to_owned();
     failed.occurred_at = step.now;
@@ -370,7 +407,7 @@ fn fail(
     current.remarks.push(failed);
     actions.push(Action::DeadLetter(Box::new(DeadLetter {
         code: failure.code,
-        message: format!("task {task_id}: {}", cut(&failure.message)),
+        message: format!("task {task_id}: {}", cut_message(&failure.message)),
         input: None,
         event_input: current.input.as_ref().map(|input| input.position.clone()),
         event: current.event.as_ref().clone(),
@@ -399,13 +436,14 @@ pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Ste
         execution.push(queued);
     }
     let stalls = settle_status(execution, &mut current);
-    let event = current.event.clone();
+    // Only a stall needs the event once more: otherwise it is moved on, not copied.
+    let stalled_by = stalls.then(|| current.event.clone());
     let remarks = std::mem::take(&mut current.remarks);
     publish(execution, current, actions);
     for remark in remarks {
         publish_remark(execution, remark, step, Vec::new(), actions);
     }
-    if stalls {
+    if let Some(event) = stalled_by {
         close::stalled(execution, &event, step, actions);
     }
 }

@@ -9,6 +9,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::SINGLE_OBJECT;
 use crate::context::{Branch, Context, ContextKey, Scope};
@@ -68,14 +69,29 @@ static SCOPE: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../..
 static BRANCH: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/branch.avsc")));
 static CONTEXT_KEY: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/context_key.avsc")));
 
-/// The fingerprint of a schema.
+/// The fingerprint of a schema, as other Avro libraries compute it.
+///
+/// Where a type had a logical type, apache-avro's canonical form keeps `{"type":"long"}`; by the specification's rule
+/// PRIMITIVES, and in Java and Python, it is `"long"`: so the logical types are taken out first.
 pub fn fingerprint_of(schema: &Schema) -> Fingerprint {
+    let plain = serde_json::to_value(schema).ok().map(without_logical_types).and_then(|json| Schema::parse(&json).ok());
     let mut fingerprint = Fingerprint::default();
-    let digest = schema.fingerprint::<Rabin>().bytes;
+    let digest = plain.as_ref().unwrap_or(schema).fingerprint::<Rabin>().bytes;
     for (to, from) in fingerprint.iter_mut().zip(digest) {
         *to = from;
     }
     fingerprint
+}
+
+fn without_logical_types(schema: Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(name, _)| name != "logicalType");
+            Value::Object(kept.map(|(name, value)| (name, without_logical_types(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_logical_types).collect()),
+        other => other,
+    }
 }
 
 /// Writes records with one schema.

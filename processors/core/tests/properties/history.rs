@@ -105,4 +105,3 @@ fn assert_inputs_answered(log: &Log, happenings: &[Happening]) {
     let applied = log.published.iter().filter(|event| event.event_id.starts_with("e-")).count();
     assert_eq!(applied + refused + log.rejected.len() + log.duplicates, inputs + 1);
 }
-

@@ -59,12 +59,7 @@ fn plan_value(plan: &Plan) -> Value {
 }
 
 /// The work in a scope, and whether the scope fails; `scopes` learns how each scope within and itself is to end.
-fn work_in(
-    path: &str,
-    plans: &[Plan],
-    work: &mut Vec<Work>,
-    scopes: &mut BTreeMap<String, (i32, i32, usize)>,
-) -> bool {
+fn work_in(path: &str, plans: &[Plan], work: &mut Vec<Work>, scopes: &mut BTreeMap<String, (i32, i32, usize)>) -> bool {
     let (mut succeeded, mut failed, mut not_required) = (0, 0, 0);
     for (ordinal, plan) in plans.iter().enumerate() {
         let fails = match plan {
@@ -221,6 +216,10 @@ impl Open<'_> {
     /// An event from outside ends the work, or comes late.
     fn arrive(&mut self, number: usize, arrival: &Arrival) {
         let work = &self.work[number];
+        if self.ended[number] && work.end == End::RunsDry {
+            // While another event of it is queued a branch has not run dry.
+            self.router.drain("e");
+        }
         let end = if self.ended[number] { arrival.late_end } else { work.end };
         self.ended[number] = true;
         let event = json!({
@@ -242,8 +241,11 @@ impl Open<'_> {
         self.router.drain("e");
         for (path, (succeeded, failed, not_required)) in scopes {
             let within = format!("{path}/");
-            let mut of_scope =
-                self.work.iter().zip(&self.ended).filter(|(work, _)| format!("{}/", work.scope_path).starts_with(&within));
+            let mut of_scope = self
+                .work
+                .iter()
+                .zip(&self.ended)
+                .filter(|(work, _)| format!("{}/", work.scope_path).starts_with(&within));
             let complete = of_scope.all(|(_, ended)| *ended);
             let told: Vec<&Event> = self
                 .router
@@ -305,8 +307,8 @@ proptest! {
             open.arrive(number, arrival);
             open.assert_told(&scopes);
         }
-        open.router.commit();
         open.assert_told(&scopes);
+        open.router.commit();
         open.router.assert_folded("e");
         let context = open.router.contexts.root("e").unwrap();
         for path in scopes.keys() {

@@ -10,7 +10,7 @@ use thalweg_core::apply::{Action, DeadLetter, Notice, Step, drive};
 use thalweg_core::codec::Schemas;
 use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope, Stub};
 use thalweg_core::effect::{PendingRef, Records};
-use thalweg_core::inbound::{self, InboxRecord, Inbound, Reading, Refusal};
+use thalweg_core::inbound::{self, Inbound, InboxRecord, Reading, Refusal};
 use thalweg_core::task::{TaskCall, TaskRun};
 use thalweg_core::{Event, Execution, Limits, RecordStore, Workflows};
 
@@ -94,9 +94,9 @@ impl RecordStore for Contexts {
 
     fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch> {
         let from = inner_key(execution_id, scope, Some(""));
-        let of_scope = self.0.range(from..).take_while(|(key, _)| {
-            matches!(key, RecordKey::Inner(key) if key.execution_id == execution_id && key.scope == scope)
-        });
+        let of_scope = self.0.range(from..).take_while(
+            |(key, _)| matches!(key, RecordKey::Inner(key) if key.execution_id == execution_id && key.scope == scope),
+        );
         of_scope.map(|(_, bytes)| SCHEMAS.read_branch(bytes).unwrap()).collect()
     }
 }
@@ -133,12 +133,8 @@ impl Log {
                 self.largest_event = self.largest_event.max(bytes.len());
                 let read = SCHEMAS.read_event(&bytes).unwrap();
                 assert_eq!(read, *event, "an event is read as it was written");
-                if read.sequence == 0 {
-                    self.rejected.push(read);
-                } else {
-                    self.folded.fold_event(&read).unwrap();
-                    self.published.push(read);
-                }
+                self.folded.fold_event(&read).unwrap();
+                if read.sequence == 0 { self.rejected.push(read) } else { self.published.push(read) }
             }
             Action::DeadLetter(letter) => self.dead_letters.push(*letter),
             Action::Duplicate => self.duplicates += 1,
@@ -234,7 +230,7 @@ impl<'a> MemoryRouter<'a> {
                 .collect();
             assert_eq!(folded.pending, pending, "pending in memory");
             if let Some(context) = execution.context() {
-                assert_eq!(folded.context, told(context.clone()), "the context in memory");
+                assert_eq!(folded.context, Some(told(context.clone())), "the context in memory");
             }
             for (scope, record) in &execution.records().scopes {
                 assert_eq!(folded.scopes.get(scope), Some(record), "a scope in memory");
@@ -258,17 +254,17 @@ impl<'a> MemoryRouter<'a> {
             .map(|pending| PendingRef { event_id: pending.event_id.clone(), depth: pending.depth })
             .collect();
         assert_eq!(folded.pending, pending, "the saved pending");
-        assert_eq!(folded.context, told(root), "the saved context");
+        assert_eq!(folded.context, Some(told(root)), "the saved context");
     }
 }
 
-/// The part of a context that its events tell. A start that waits its turn has none yet.
-fn told(mut context: Context) -> Option<Context> {
+/// The part of a context that its events tell.
+fn told(mut context: Context) -> Context {
     context.applied_offset = -1;
     context.input_ids.clear();
     context.processed.clear();
     context.pending.clear();
-    (context.sequence > 0).then_some(context)
+    context
 }
 
 /// Reads a record of the inbox's only partition.

@@ -41,7 +41,10 @@ enum NewBranch {
 enum Deed {
     Emit(usize),
     FanOut(Vec<NewBranch>),
-    Wait { event_type: usize, key: Option<usize> },
+    Wait {
+        event_type: usize,
+        key: Option<usize>,
+    },
     Complete(Value),
     Fail,
     /// Outside of any branch it is an error, so there only where it is to happen `anywhere`.

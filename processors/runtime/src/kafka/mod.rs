@@ -68,7 +68,10 @@ pub trait Kafka {
     /// Where the group refused them, a zombie's among others; the caller aborts.
     fn send_offsets(&mut self, offsets: &[(i32, i64)], generation: &Self::Generation) -> Result<(), KafkaFault>;
 
-    /// Waits until the transaction's records are acknowledged, then commits it.
+    /// Waits until every record of the transaction is acknowledged or refused; [`Kafka::commit`] tells which.
+    fn drain(&mut self);
+
+    /// Commits the open transaction.
     fn commit(&mut self) -> Ended;
 
     /// Aborts the open transaction.

@@ -1,7 +1,7 @@
 //! The trait on librdkafka.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -19,6 +19,8 @@ const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one look for stable committed offsets lasts: while another owner's transaction is open there are none, and
 /// what is served already must not wait for it.
 const COMMITTED_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long leaving the group may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a seek may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -196,6 +198,10 @@ impl Kafka for RdKafka {
         self.transactions.send_offsets(&list, generation)
     }
 
+    fn drain(&mut self) {
+        self.transactions.drain();
+    }
+
     fn commit(&mut self) -> Ended {
         self.transactions.commit()
     }
@@ -249,9 +255,16 @@ impl Kafka for RdKafka {
     }
 
     fn close(&mut self) {
-        // Unsubscribing revokes what is assigned; the callback must be answered before the group is left.
-        self.consumer.unsubscribe();
-        while let Some(Err(_)) = self.consumer.poll(Duration::from_millis(100)) {}
+        // Not by `unsubscribe`: it leaves the group some time later, and the process may have ended by then (tried: the
+        // others then wait out the session). Closing is over when the group is left.
+        if let Err(error) = self.consumer.close_queue() {
+            tracing::warn!(%error, "the group could not be left in order");
+            return;
+        }
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        while !self.consumer.closed() && Instant::now() < deadline {
+            self.consumer.poll(Duration::from_millis(50));
+        }
     }
 }
 

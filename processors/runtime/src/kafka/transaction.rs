@@ -99,14 +99,18 @@ impl Transactions {
         self.current().send_offsets_to_transaction(offsets, generation, self.timeout).map_err(|e| self.fault(e, began))
     }
 
-    pub fn commit(&mut self) -> Ended {
-        let began = self.began();
+    /// The library's own flush inside commit_transaction sleeps 100 ms at a time.
+    pub fn drain(&mut self) {
         let producer = self.current();
-        // The library's own flush inside commit_transaction sleeps 100 ms at a time.
         while producer.in_flight_count() > 0 {
             producer.poll(Duration::from_millis(1));
         }
-        match producer.commit_transaction(Timeout::Never) {
+    }
+
+    pub fn commit(&mut self) -> Ended {
+        let began = self.began();
+        self.drain();
+        match self.current().commit_transaction(Timeout::Never) {
             Ok(()) => {
                 self.open = None;
                 Ended::Committed

@@ -116,6 +116,7 @@ pub struct Lane<K: Kafka> {
     generation: Option<K::Generation>,
     /// Records that were polled and not stepped, oldest first.
     waiting: VecDeque<InboxMessage>,
+    inputs_first: bool,
     backoff: Duration,
     lag_told: Instant,
 }
@@ -138,6 +139,7 @@ impl<K: Kafka> Lane<K> {
             partitions: BTreeMap::new(),
             generation: None,
             waiting: VecDeque::new(),
+            inputs_first: false,
             backoff: BACKOFF.0,
             lag_told: Instant::now(),
         }
@@ -193,7 +195,10 @@ impl<K: Kafka> Lane<K> {
         let mut bytes: usize = self.waiting.iter().map(InboxMessage::bytes).sum();
         let idle = self.waiting.is_empty() && !self.partitions.values().any(Partition::has_work);
         let mut timeout = if idle { IDLE_POLL } else { Duration::ZERO };
-        loop {
+        let full = |waiting: &VecDeque<InboxMessage>, bytes: usize| {
+            waiting.len() >= fixtures.batch_max_records || bytes >= BATCH_MAX_BYTES
+        };
+        while !full(&self.waiting, bytes) && began.elapsed() < fixtures.commit_interval {
             match self.kafka.poll(timeout).map_err(LaneError::Kafka)? {
                 Polled::Idle => return Ok(()),
                 Polled::Record(message) => {
@@ -205,12 +210,9 @@ impl<K: Kafka> Lane<K> {
                 Polled::Assigned(partitions, generation) => self.assigned(partitions, generation),
                 Polled::Revoked(partitions) => self.revoked(&partitions),
             }
-            let full = self.waiting.len() >= fixtures.batch_max_records || bytes >= BATCH_MAX_BYTES;
-            if full || began.elapsed() >= fixtures.commit_interval {
-                return Ok(());
-            }
             timeout = Duration::ZERO;
         }
+        Ok(())
     }
 
     fn assigned(&mut self, partitions: Vec<i32>, generation: K::Generation) {
@@ -301,29 +303,48 @@ impl<K: Kafka> Lane<K> {
         if self.generation.is_none() {
             return Ok(batch);
         }
-        let mut due_left = DUE_PER_BATCH;
+        // In turn, so that neither due work nor inputs can keep the other from its turn.
+        self.inputs_first = !self.inputs_first;
+        if self.inputs_first {
+            self.take_inputs(&mut batch)?;
+            self.take_due(&mut batch)?;
+        } else {
+            self.take_due(&mut batch)?;
+            self.take_inputs(&mut batch)?;
+        }
+        self.stop_partitions(&batch);
+        Ok(batch)
+    }
+
+    fn take_due(&mut self, batch: &mut Batch) -> Result<(), LaneError> {
+        let mut left = DUE_PER_BATCH;
         for partition in self.partitions.values_mut().filter(|partition| partition.is_served()) {
-            for _ in 0..partition.due.len().min(due_left) {
+            // What this batch leaves pending is queued again after its commit, not now.
+            for _ in 0..partition.due.len().min(left) {
                 if batch.is_full() {
-                    return Ok(batch);
+                    return Ok(());
                 }
                 let Some(id) = partition.due.take() else { break };
-                due_left -= 1;
+                left -= 1;
                 batch.go_on(partition, id)?;
             }
         }
-        let mut taken = 0;
-        while taken < fixtures.batch_max_records && !batch.is_full() {
+        Ok(())
+    }
+
+    fn take_inputs(&mut self, batch: &mut Batch) -> Result<(), LaneError> {
+        for _ in 0..self.fixtures.batch_max_records.min(self.waiting.len()) {
+            if batch.is_full() {
+                return Ok(());
+            }
             let Some(message) = self.waiting.pop_front() else { break };
             if let Some(partition) = self.partitions.get(&message.partition)
                 && message.offset >= partition.next_offset
             {
                 batch.handle(partition, &message)?;
             }
-            taken += 1;
         }
-        self.stop_partitions(&batch);
-        Ok(batch)
+        Ok(())
     }
 
     /// A partition with an execution whose workflow this router does not run waits for one that does.
@@ -375,6 +396,7 @@ impl<K: Kafka> Lane<K> {
         let offsets: Vec<(i32, i64)> = batch.offsets.iter().map(|(partition, offset)| (*partition, *offset)).collect();
         self.kafka.send_offsets(&offsets, generation)?;
         self.pass(FailPoint::AfterOffsets);
+        self.kafka.drain();
         Ok(())
     }
 
@@ -489,9 +511,9 @@ impl<K: Kafka> Lane<K> {
         }
         self.lag_told = Instant::now();
         for partition in self.partitions.values().filter(|partition| partition.is_at_rest()) {
-            if let Ok((_, end)) = self.kafka.inbox_range(partition.number) {
-                LagSeen { partition: partition.number, lag: end - partition.next_offset }.emit();
-            }
+            // One that does not answer speaks for its broker: the others need not be waited for.
+            let Ok((_, end)) = self.kafka.inbox_range(partition.number) else { break };
+            LagSeen { partition: partition.number, lag: end - partition.next_offset }.emit();
         }
     }
 }

@@ -42,6 +42,8 @@ impl Demo {
         let random = Uuid::new_v4().simple().to_string();
         config.namespace = format!("{}-demo-{}", config.namespace, &random[..8]);
         config.admin_addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        // Several lanes would share the partitions out while the first claims are under way.
+        config.lanes.get_or_insert(1);
         if config.brokers.is_empty() {
             self.announce(NOTICE)?;
             // It ends with this function, after the clients.
@@ -57,7 +59,7 @@ impl Demo {
     fn run_on(&self, config: &Config, in_process: bool) -> Result<(), CommandError> {
         let connection = Connection::open(config)?;
         let router = Router::start(config, Workflows::new().with(claims::workflow()), None)?;
-        let run = Run::new(&connection, self.claims, in_process).and_then(Run::complete);
+        let run = Run::new(&connection, self.claims, in_process).and_then(|run| run.complete(router.admin_addr()));
         router.stop();
         // Where both failed, the router is the cause.
         router.join()?;

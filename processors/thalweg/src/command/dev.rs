@@ -1,12 +1,13 @@
 //! `thalweg dev`
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use claims::{ExampleKind, WORKFLOW_ID, example};
+use clap::Args;
 use thalweg_core::Workflows;
 use thalweg_router::Router;
 use thalweg_runtime::{Config, Overrides, REPLICATION_OF_BROKER};
@@ -50,13 +51,11 @@ impl Dev {
         config.partitions = PARTITIONS;
         // It ends with this function, after the clients.
         let _broker = InProcessBroker::start(&mut config)?;
-        let end: Arc<Mutex<Option<CommandError>>> = Arc::default();
-        watch(&config, &end);
-        serve(&config)?;
-        match end.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            None => Ok(()),
-            Some(error) => Err(error),
-        }
+        let watch = Watch::start(&config);
+        let served = serve(&config);
+        // What the broker can't bear is why it was asked to stop.
+        watch.end()?;
+        served
     }
 }
 
@@ -84,18 +83,34 @@ fn greeting(config: &Config, admin: SocketAddr) -> String {
 }
 
 /// Ends this process, as a signal would, where the in-process broker can't bear what it is given.
-fn watch(config: &Config, end: &Arc<Mutex<Option<CommandError>>>) {
-    let (config, end) = (config.clone(), Arc::clone(end));
-    thread::spawn(move || {
-        if let Err(error) = follow_everything(&config) {
-            *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            // It fails for no process that may signal itself.
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
-        }
-    });
+struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), CommandError>>,
 }
 
-fn follow_everything(config: &Config) -> Result<(), CommandError> {
+impl Watch {
+    fn start(config: &Config) -> Watch {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (config, stopped) = (config.clone(), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let followed = follow_everything(&config, &stopped);
+            if followed.is_err() {
+                // It fails for no process that may signal itself.
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+            }
+            followed
+        });
+        Watch { stop, thread }
+    }
+
+    /// Ends before the broker does, and says why it had to end the process, where it had.
+    fn end(self) -> Result<(), CommandError> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_else(|_| Err(CommandError::Failed("the watch of the broker panicked".to_owned())))
+    }
+}
+
+fn follow_everything(config: &Config, stop: &AtomicBool) -> Result<(), CommandError> {
     let connection = Connection::open_to_follow(config)?;
     let topics = connection.topics();
     let mut followed: Vec<&str> = topics.channel_topics().into_iter().collect();
@@ -104,7 +119,7 @@ fn follow_everything(config: &Config) -> Result<(), CommandError> {
     connection.start_at(partitions.into_iter().map(|(topic, partition)| (topic, partition, 0)))?;
     let mut burden = Burden::default();
     let mut checked = Instant::now();
-    loop {
+    while !stop.load(Ordering::Relaxed) {
         if let Polled::Record(message) = connection.poll(CHECK_INTERVAL)? {
             burden.add(&message)?;
         }
@@ -113,4 +128,5 @@ fn follow_everything(config: &Config) -> Result<(), CommandError> {
             check_transactions()?;
         }
     }
+    Ok(())
 }

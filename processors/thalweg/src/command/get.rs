@@ -13,7 +13,7 @@ use thalweg_runtime::wall_clock;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::event_reader::EventReader;
-use crate::output::{self, Output, Table, age, date, shortened, span};
+use crate::output::{self, Output, Table, age, clock, date, shortened, span};
 use crate::settings::Settings;
 
 /// Characters of a branch's result in its table.
@@ -143,8 +143,10 @@ impl Records {
         head.row(["STARTED", &format!("{}, {}", date(context.created_at), age(context.created_at, now))]);
         match context.completed_at {
             Some(at) => {
-                let took = span((at - context.created_at) as f64);
-                head.row(["ENDED", &format!("{}, after {took}", date(at))]);
+                let took = at - context.created_at;
+                // An execution that ends in its first step has begun and ended at the same time.
+                let after = if took > 0 { format!(", after {}", span(took as f64)) } else { String::new() };
+                head.row(["ENDED", &format!("{}{after}", date(at))]);
             }
             None => head.row(["UPDATED", &format!("{}, {}", date(context.updated_at), age(context.updated_at, now))]),
         }
@@ -186,11 +188,10 @@ impl Records {
     }
 
     fn processed(&self) -> String {
-        let mut table = Table::new(&["NEWEST EVENTS", "AT", "TASK", "RESULT", "BRANCH"]).right(&[1]);
+        let mut table = Table::new(&["NEWEST EVENTS", "AT (UTC)", "TASK", "RESULT", "BRANCH"]);
         for event in &self.context.processed {
-            let at = format!("+{}", span((event.processed_at - self.context.created_at) as f64));
             let branch = event.branch.as_deref().unwrap_or("");
-            table.row([&event.event_type, &at, &event.processed_by, &event.result, branch]);
+            table.row([&event.event_type, &clock(event.processed_at), &event.processed_by, &event.result, branch]);
         }
         if table.is_empty() { String::new() } else { table.to_string() }
     }

@@ -68,7 +68,8 @@ impl Tail {
     pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
         let connection = Connection::open_to_follow(&settings.load()?)?;
         let reader = EventReader::new(&connection)?;
-        let mut topics: Vec<&str> = self.channel.0.iter().map(|channel| connection.topics().channel(*channel)).collect();
+        let mut topics: Vec<&str> =
+            self.channel.0.iter().map(|channel| connection.topics().channel(*channel)).collect();
         topics.sort_unstable();
         topics.dedup();
         let partitions = match &self.execution {

@@ -1,13 +1,21 @@
 //! `thalweg topics`
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use serde_json::{Value, json};
-use thalweg_runtime::{Finding, REPLICATION_OF_BROKER, Severity, TopicReport, create_topics, wanted_topics};
+use thalweg_runtime::{Config, Finding, REPLICATION_OF_BROKER, Severity, TopicReport, create_topics, wanted_topics};
 
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{self, Output, Table};
 use crate::settings::Settings;
+
+/// How long the partitions of new topics may take to have leaders.
+const LEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks whether they have.
+const LEADERS_PAUSE: Duration = Duration::from_millis(50);
 
 /// Create the topics of the namespace, or check those that exist
 ///
@@ -37,20 +45,37 @@ impl Topics {
             output::print(&text(&report, &names))?;
         }
         if report.findings.iter().any(|finding| finding.severity == Severity::Fault) {
-            return Err(CommandError::Told);
+            return Err(CommandError::Failed("a topic has a fault; what to do about it is printed with it".to_owned()));
         }
         Ok(())
     }
 }
 
-/// Creates the topics that lack.
+/// Creates the topics that lack, and waits until every partition of them can be used.
 ///
 /// # Errors
-/// Where one can't be created.
-pub fn create(config: &thalweg_runtime::Config, replication: i32) -> Result<TopicReport, CommandError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Start)?;
-    Ok(runtime.block_on(create_topics(config, replication))?)
+/// Where one can't be created, or does not become usable.
+pub fn create(config: &Config, replication: i32) -> Result<TopicReport, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Start)?;
+    let report = runtime.block_on(create_topics(config, replication))?;
+    if !report.created.is_empty() {
+        await_leaders(config, &report.created)?;
+    }
+    Ok(report)
+}
+
+/// A topic is visible before the leaders of its partitions know that they are.
+fn await_leaders(config: &Config, topics: &[String]) -> Result<(), CommandError> {
+    let connection = Connection::open(config)?;
+    let partitions = connection.all_partitions(topics.iter().map(String::as_str))?;
+    let deadline = Instant::now() + LEADERS_TIMEOUT;
+    while let Err(error) = connection.spans(&partitions) {
+        if Instant::now() >= deadline {
+            return Err(error);
+        }
+        thread::sleep(LEADERS_PAUSE);
+    }
+    Ok(())
 }
 
 /// What became of a topic, in a word.
@@ -65,8 +90,7 @@ fn state(report: &TopicReport, topic: &str) -> &'static str {
 }
 
 fn document(report: &TopicReport, names: &[String]) -> Value {
-    let topics: Vec<Value> =
-        names.iter().map(|name| json!({"topic": name, "state": state(report, name)})).collect();
+    let topics: Vec<Value> = names.iter().map(|name| json!({"topic": name, "state": state(report, name)})).collect();
     let finding = |finding: &Finding| {
         json!({
             "severity": finding.severity.to_string(), "code": finding.code, "topic": finding.topic,
@@ -99,7 +123,7 @@ fn text(report: &TopicReport, names: &[String]) -> String {
     text.push_str(&format!("\n\n{findings}\n"));
     for finding in &report.findings {
         let code = finding.code.map_or_else(String::new, |code| format!("{code}: "));
-        text.push_str(&format!("\n{} {}: {code}{}", finding.topic, finding.setting, finding.advice));
+        text.push_str(&format!("\n{} {}\n  {code}{}", finding.topic, finding.setting, finding.advice));
     }
     text
 }

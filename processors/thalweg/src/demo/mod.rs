@@ -2,6 +2,7 @@
 
 mod claims;
 mod progress;
+mod readiness;
 mod run;
 mod summary;
 

@@ -1,6 +1,8 @@
 //! One run of the demo: claims go in, a few at a time, and what becomes of them is read back.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::message::{BorrowedMessage, Message};
@@ -9,6 +11,7 @@ use thalweg_core::{Event, ScopeStatus, WorkflowStatus};
 
 use super::claims;
 use super::progress::Progress;
+use super::readiness;
 use super::summary::Summary;
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -17,15 +20,17 @@ use crate::history::{effects, status_after};
 use crate::in_process_broker::{Burden, check_transactions};
 use crate::inbox::Inbox;
 use crate::output::count;
-use crate::reader::Polled;
+use crate::reader::{Polled, Span};
 
 /// Claims that are under way at a time.
 const IN_FLIGHT_MAX: usize = 64;
 /// One wait for records.
 const SLICE: Duration = Duration::from_millis(2);
-/// Between two looks at the router.
+/// Between two looks at the router's transactions.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
-/// Without any record for so long something is wrong.
+/// Between two looks whether the router is ready.
+const READY_PAUSE: Duration = Duration::from_millis(20);
+/// Without any record, or without a router that is ready, for so long something is wrong.
 const STILL_MAX: Duration = Duration::from_secs(60);
 
 /// What became of a claim so far.
@@ -46,8 +51,8 @@ pub struct Run<'a> {
     /// By number, those that were sent.
     claims: Vec<Claim>,
     in_flight: usize,
-    /// When the first claim had come through: the router is there.
-    ready: Option<Instant>,
+    /// What is read, each partition from its next record on.
+    followed: Vec<Span>,
     events: u64,
     joins: u64,
     dead_letters: u64,
@@ -67,7 +72,7 @@ impl<'a> Run<'a> {
             total,
             claims: Vec::new(),
             in_flight: 0,
-            ready: None,
+            followed: Vec::new(),
             events: 0,
             joins: 0,
             dead_letters: 0,
@@ -75,16 +80,18 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Sends every claim and follows it to its end, or to the wait in which it is left.
+    /// Waits for the router, sends every claim and follows it to its end, or to the wait in which it is left.
     ///
     /// # Errors
     /// Where Kafka fails, the in-process broker can't go on, or nothing moves any more.
-    pub fn complete(mut self) -> Result<Summary, CommandError> {
-        self.follow()?;
-        let began = Instant::now();
-        let (mut heard, mut checked) = (began, began);
+    pub fn complete(mut self, router: SocketAddr) -> Result<Summary, CommandError> {
         let mut progress = Progress::new();
-        while self.claims.len() < self.total as usize || self.in_flight > 0 {
+        let began = Instant::now();
+        self.follow()?;
+        await_router(router, &mut progress)?;
+        let ready = Instant::now();
+        let (mut heard, mut checked) = (ready, ready);
+        while self.unsent() > 0 || self.in_flight > 0 {
             self.send()?;
             if let Polled::Record(message) = self.connection.poll(SLICE)? {
                 heard = Instant::now();
@@ -102,25 +109,44 @@ impl<'a> Run<'a> {
             }
             progress.show(|| self.progress());
         }
-        Ok(self.summary(began))
+        let took = ready.elapsed();
+        self.read_the_rest()?;
+        Ok(self.summary(ready - began, took))
     }
 
     /// Reads the channels and the dead letters from now on; of an in-process broker, all there is.
-    fn follow(&self) -> Result<(), CommandError> {
+    fn follow(&mut self) -> Result<(), CommandError> {
         let topics = self.connection.topics();
         let mut followed: Vec<&str> = topics.channel_topics().into_iter().collect();
         followed.push(topics.dead_letters());
         if self.burden.is_some() {
             followed.extend([topics.inbox(), topics.contexts()]);
         }
-        let spans = self.connection.spans(&self.connection.all_partitions(followed)?)?;
-        self.connection.start_at(spans.iter().map(|span| (span.topic.as_str(), span.partition, span.end)))
+        self.followed = self.connection.spans(&self.connection.all_partitions(followed)?)?;
+        for span in &mut self.followed {
+            span.begin = span.end;
+        }
+        self.connection.start_at(self.followed.iter().map(|span| (span.topic.as_str(), span.partition, span.begin)))
     }
 
-    /// Sends the first claim alone: it finds out whether the router is there.
+    /// The end of the last claim may have been read before other events of it.
+    fn read_the_rest(&mut self) -> Result<(), CommandError> {
+        let mut rest = std::mem::take(&mut self.followed);
+        let partitions: Vec<(&str, i32)> = rest.iter().map(|span| (span.topic.as_str(), span.partition)).collect();
+        let now = self.connection.spans(&partitions)?;
+        for (span, now) in rest.iter_mut().zip(now) {
+            span.end = now.end;
+        }
+        let connection = self.connection;
+        connection.read_to_end(&rest, |message| self.take(message))
+    }
+
+    fn unsent(&self) -> u64 {
+        self.total - self.claims.len() as u64
+    }
+
     fn send(&mut self) -> Result<(), CommandError> {
-        let in_flight_max = if self.ready.is_some() { IN_FLIGHT_MAX } else { 1 };
-        while self.in_flight < in_flight_max && (self.claims.len() as u64) < self.total {
+        while self.in_flight < IN_FLIGHT_MAX && self.unsent() > 0 {
             let number = self.claims.len() as u64;
             self.claims.push(Claim { sent: Instant::now(), waited: false, answered: false, ended: None });
             self.in_flight += 1;
@@ -130,6 +156,10 @@ impl<'a> Run<'a> {
     }
 
     fn take(&mut self, message: &BorrowedMessage) -> Result<(), CommandError> {
+        let here = |span: &&mut Span| span.partition == message.partition() && span.topic == message.topic();
+        if let Some(span) = self.followed.iter_mut().find(here) {
+            span.begin = message.offset() + 1;
+        }
         if let Some(burden) = &mut self.burden {
             burden.add(message)?;
         }
@@ -186,7 +216,6 @@ impl<'a> Run<'a> {
     /// A claim is under way no more.
     fn left(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.ready.get_or_insert_with(Instant::now);
     }
 
     fn completed(&self) -> impl Iterator<Item = &Claim> {
@@ -194,9 +223,6 @@ impl<'a> Run<'a> {
     }
 
     fn progress(&self) -> String {
-        if self.ready.is_none() {
-            return "waiting for the router to serve its partitions".to_owned();
-        }
         let waiting = self.claims.iter().filter(|claim| claim.waited && claim.ended.is_none()).count();
         format!(
             "{} of {} claims completed, {} waiting, {} in flight, {} events",
@@ -220,15 +246,13 @@ impl<'a> Run<'a> {
         ))
     }
 
-    fn summary(self, began: Instant) -> Summary {
-        let ready = self.ready.unwrap_or(began);
+    fn summary(self, ready_after: Duration, took: Duration) -> Summary {
         let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
         for number in 0..self.total {
             *kinds.entry(claims::kind_name(claims::kind(number))).or_default() += 1;
         }
-        // The first claim waited for the router, and those that were asked waited for an answer.
         let mut latencies: Vec<Duration> =
-            self.completed().skip(1).filter(|claim| !claim.waited).filter_map(|c| Some(c.ended?.1)).collect();
+            self.completed().filter(|claim| !claim.waited).filter_map(|claim| Some(claim.ended?.1)).collect();
         latencies.sort_unstable();
         let number = |claims: usize| claims as u64;
         Summary {
@@ -241,10 +265,25 @@ impl<'a> Run<'a> {
             joins: self.joins,
             dead_letters: self.dead_letters,
             events: self.events,
-            ready_after: ready - began,
-            took: ready.elapsed(),
+            ready_after,
+            took,
+            in_flight_max: IN_FLIGHT_MAX,
             latencies,
             shown: claims::execution_id(claims::shown(self.total)),
         }
+    }
+}
+
+/// Waits until the router serves every partition.
+fn await_router(admin: SocketAddr, progress: &mut Progress) -> Result<(), CommandError> {
+    let deadline = Instant::now() + STILL_MAX;
+    loop {
+        let reason = readiness::waits_for(admin).map_err(CommandError::Start)?;
+        let Some(reason) = reason else { return Ok(()) };
+        if Instant::now() >= deadline {
+            return Err(CommandError::Failed(format!("the router is not ready: {reason}")));
+        }
+        progress.show(|| format!("waiting for the router: {reason}"));
+        thread::sleep(READY_PAUSE);
     }
 }

@@ -27,20 +27,22 @@ pub struct Summary {
     pub dead_letters: u64,
     /// Events published.
     pub events: u64,
-    /// Until the first claim had come through.
+    /// Until the router was ready.
     pub ready_after: Duration,
-    /// From then to the end.
+    /// From then to the last end or wait.
     pub took: Duration,
-    /// From sending a claim to reading its end, without the first one and those that waited; sorted.
+    /// Claims that were under way at a time.
+    pub in_flight_max: usize,
+    /// From sending a claim to reading its end, without those that waited; sorted.
     pub latencies: Vec<Duration>,
     /// The execution whose history is shown.
     pub shown: String,
 }
 
 impl Summary {
-    /// Executions per second, once the router was there.
+    /// Executions per second, once the router was ready.
     fn rate(&self) -> f64 {
-        self.claims.saturating_sub(1) as f64 / self.took.as_secs_f64().max(1e-6)
+        self.claims as f64 / self.took.as_secs_f64().max(1e-6)
     }
 
     /// The latency that so many of a hundred claims do not exceed.
@@ -52,8 +54,7 @@ impl Summary {
     /// For people.
     pub fn text(&self) -> String {
         let kinds: Vec<String> = self.kinds.iter().map(|(kind, claims)| format!("{} {kind}", count(*claims))).collect();
-        let latency =
-            |percent| self.percentile(percent).map_or_else(|| "-".to_owned(), |l| seconds(l.as_secs_f64()));
+        let latency = |percent| self.percentile(percent).map_or_else(|| "-".to_owned(), |l| seconds(l.as_secs_f64()));
         let mut table = Table::without_headings().right(&[1]);
         table.row(["claims", &count(self.claims), &kinds.join(", ")]);
         table.row(["completed", &count(self.completed), &format!("{} after an answer", count(self.resumed))]);
@@ -65,7 +66,8 @@ impl Summary {
         table.row(["dead letters", &count(self.dead_letters), ""]);
         table.row(["events", &count(self.events), ""]);
         let rate = count(self.rate().round() as u64);
-        table.row(["executions/s", &rate, &format!("in {}, 64 in flight", seconds(self.took.as_secs_f64()))]);
+        let took = seconds(self.took.as_secs_f64());
+        table.row(["executions/s", &rate, &format!("in {took}, {} in flight at most", self.in_flight_max)]);
         table.row(["latency p50", &latency(50), "from sending a claim to reading its end, without waits"]);
         table.row(["latency p99", &latency(99), ""]);
         table.to_string()

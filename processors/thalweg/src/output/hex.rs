@@ -10,8 +10,10 @@ pub fn hex_dump(bytes: &[u8]) -> String {
     let mut dump = String::with_capacity(bytes.len() * 5);
     for (number, line) in bytes.chunks(LINE).enumerate() {
         let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        let ascii: String =
-            line.iter().map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' }).collect();
+        let ascii: String = line
+            .iter()
+            .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
+            .collect();
         // A string takes any text.
         let _ = writeln!(dump, "{:08x}  {:47}  {ascii}", number * LINE, hex.join(" "));
     }

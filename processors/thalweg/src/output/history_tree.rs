@@ -33,20 +33,22 @@ pub fn text(history: &History) -> String {
     let mut at = String::new();
     for line in draw(&history.events) {
         let Some(event) = line.event else {
-            tree.row(["", &line.drawing, "", "", "", "not required"]);
+            let remark = if line.not_required { "not required" } else { "" };
+            tree.row(["", &line.drawing, "", "", "", remark]);
             continue;
         };
         let number = if event.sequence > 0 { event.sequence.to_string() } else { "-".to_owned() };
         let name = format!("{}{}", line.drawing, event.event_type);
         // Events of one step have one time: it is shown where it changes.
-        let time = format!("+{}", span((recorded(event) - begin) as f64));
+        let time = format!("+{}", span((recorded(event) - begin).max(0) as f64));
         let shown = if time == at { String::new() } else { time.clone() };
         at = time;
         let took = event.duration_ms.map_or_else(String::new, |ms| span(ms * 1e3));
         tree.row([number, name, shown, took, tasks(event), shortened(&remark(event), REMARK_MAX)]);
     }
     let missing = history.events.first().map_or(0, |event| event.sequence - 1);
-    let note = if missing > 0 { format!("\nThe channels no longer keep events 1 to {missing}.") } else { String::new() };
+    let note =
+        if missing > 0 { format!("\nThe channels no longer keep events 1 to {missing}.") } else { String::new() };
     format!("{head}\n\n{tree}{note}")
 }
 
@@ -80,10 +82,12 @@ fn remark(event: &Event) -> String {
 /// A line of the tree.
 #[derive(Debug, PartialEq)]
 pub struct Line<'a> {
-    /// What is drawn before the event: lines, and the name of a branch.
+    /// What is drawn before the event, or the name of a branch.
     pub drawing: String,
-    /// The event; none on a line for a branch without any.
+    /// The event; none on the line of a branch.
     pub event: Option<&'a Event>,
+    /// A branch that was declared so.
+    pub not_required: bool,
 }
 
 /// Draws `events`, which are in the order of their sequence.
@@ -105,10 +109,14 @@ struct Prefix {
 
 impl Prefix {
     /// The prefix of one of several chains below.
-    fn below(&self, last: bool, label: &str) -> Prefix {
+    fn below(&self, last: bool) -> Prefix {
         let (corner, line) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        let indent = " ".repeat(label.chars().count());
-        Prefix { first: format!("{}{corner}{label}", self.rest), rest: format!("{}{line}{indent}", self.rest) }
+        Prefix { first: format!("{}{corner}", self.rest), rest: format!("{}{line}", self.rest) }
+    }
+
+    /// The prefix of a chain whose first line is like its others.
+    fn inside(&self) -> Prefix {
+        Prefix { first: self.rest.clone(), rest: self.rest.clone() }
     }
 }
 
@@ -152,7 +160,8 @@ impl<'a> Tree<'a> {
     fn draw_chain(&self, first: usize, prefix: &Prefix, lines: &mut Vec<Line<'a>>) {
         let mut next = Some((first, &prefix.first));
         while let Some((number, drawing)) = next {
-            lines.push(Line { drawing: drawing.clone(), event: Some(&self.events[number]) });
+            let event = Some(&self.events[number]);
+            lines.push(Line { drawing: drawing.clone(), event, not_required: false });
             let mut following = Vec::new();
             let mut branches: BTreeMap<&str, BTreeMap<&str, Vec<usize>>> = BTreeMap::new();
             for child in &self.children[number] {
@@ -173,7 +182,7 @@ impl<'a> Tree<'a> {
                 [only] => Some((*only, &prefix.rest)),
                 several => {
                     for (place, child) in several.iter().enumerate() {
-                        self.draw_chain(*child, &prefix.below(place + 1 == several.len(), ""), lines);
+                        self.draw_chain(*child, &prefix.below(place + 1 == several.len()), lines);
                     }
                     None
                 }
@@ -181,30 +190,20 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn draw_scope(
-        &self,
-        scope: &Scope,
-        begun: BTreeMap<&str, Vec<usize>>,
-        prefix: &Prefix,
-        lines: &mut Vec<Line<'a>>,
-    ) {
+    fn draw_scope(&self, scope: &Scope, begun: BTreeMap<&str, Vec<usize>>, prefix: &Prefix, lines: &mut Vec<Line<'a>>) {
         let mut branches: Vec<(&str, Vec<usize>)> = begun.into_iter().collect();
         // The order of the fan-out is that of the first events.
         branches.sort_by_key(|(_, events)| events.first().copied());
         branches.extend(scope.not_required.iter().map(|name| (name.as_str(), Vec::new())));
-        let width = branches.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (place, (name, events)) in branches.iter().enumerate() {
-            let label = format!("{name:width$}  ");
-            let prefix = prefix.below(place + 1 == branches.len(), &label);
-            match events.as_slice() {
-                [] => lines.push(Line { drawing: prefix.first, event: None }),
-                [only] => self.draw_chain(*only, &prefix, lines),
-                several => {
-                    lines.push(Line { drawing: prefix.first.clone(), event: None });
-                    for event in several {
-                        self.draw_chain(*event, &Prefix { first: prefix.rest.clone(), rest: prefix.rest.clone() }, lines);
-                    }
-                }
+            let prefix = prefix.below(place + 1 == branches.len());
+            lines.push(Line {
+                drawing: format!("{}{name}", prefix.first),
+                event: None,
+                not_required: events.is_empty(),
+            });
+            for event in events {
+                self.draw_chain(*event, &prefix.inside(), lines);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What commands print: tables for people, JSON for programs.
 
-pub mod history_tree;
 mod hex;
+pub mod history_tree;
 mod plain;
 mod span;
 mod table;

@@ -2,10 +2,10 @@
 
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use serde_json::{Map, Value, json};
+use thalweg_core::Micros;
 use thalweg_core::effect::to_hex;
 use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE};
 use thalweg_core::timestamp::rfc3339;
-use thalweg_core::Micros;
 use thalweg_runtime::dead_letter::{
     HEADER_ATTEMPTS, HEADER_CODE, HEADER_EXECUTION_ID, HEADER_MESSAGE, HEADER_TASK, HEADER_TRUNCATED,
 };
