@@ -3,6 +3,7 @@
 mod admin_server;
 mod bad_input;
 mod claims;
+mod cli;
 mod console_tools;
 mod duplicates;
 mod fencing;

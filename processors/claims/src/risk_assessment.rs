@@ -8,8 +8,9 @@ use thalweg_core::{Event, NewEvent, Outcome, Pattern, Task, TaskContext, TaskErr
 use crate::analyst::ClaimAnalyst;
 use crate::claim::Claim;
 
-/// `risk.assessment.requested` -> `risk.assessed`, which ends its branch. Its score travels in the event: data stays untouched,
-/// so the order of the branches does not matter.
+/// `risk.assessment.requested` -> `risk.assessed`, which ends its branch.
+///
+/// The score travels in the event: data stay untouched, so the order of the branches does not matter.
 pub(crate) struct RiskAssessment {
     on: [Pattern; 1],
     analyst: Arc<dyn ClaimAnalyst>,

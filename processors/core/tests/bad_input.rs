@@ -275,7 +275,12 @@ fn an_event_for_an_unknown_execution() {
 
 #[test]
 fn a_bad_start() {
-    let start = |workflow_id: Value, payload: Value| json!({"event_type": STARTED, "execution_id": "e", "workflow_id": workflow_id, "payload": payload});
+    let start = |workflow_id: Value, payload: Value| {
+        let mut start = with("workflow_id", workflow_id);
+        start["event_type"] = json!(STARTED);
+        start["payload"] = payload;
+        start
+    };
     let code_of = |workflow_id: Value, payload: Value| dead_letter_of(&start(workflow_id, payload)).code;
     assert_eq!(code_of(json!(null), json!({})), ErrorCode::EventInvalid);
     assert_eq!(code_of(json!("unheard_of"), json!({})), ErrorCode::WorkflowUnknown);

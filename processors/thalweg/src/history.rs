@@ -5,8 +5,8 @@ use thalweg_core::effect::Effect;
 use thalweg_core::{Event, Micros, WorkflowStatus};
 
 use crate::connection::Connection;
+use crate::decoder::Decoder;
 use crate::error::CommandError;
-use crate::event_reader::EventReader;
 
 /// The events of one execution in the order of their sequence, then its rejections.
 pub struct History {
@@ -20,7 +20,7 @@ impl History {
     /// # Errors
     /// Where there is no event of this execution, or it can't be read.
     pub fn read(connection: &Connection, execution_id: &str) -> Result<History, CommandError> {
-        let reader = EventReader::new(connection)?;
+        let decoder = Decoder::new(connection)?;
         let partition = connection.partition_of(execution_id)?;
         let topics = connection.topics().channel_topics();
         let mut partitions = Vec::new();
@@ -35,7 +35,7 @@ impl History {
             if message.key() == Some(execution_id.as_bytes())
                 && let Some(value) = message.payload()
             {
-                events.push(reader.event(value)?);
+                events.push(decoder.event(value)?);
             }
             Ok(())
         })?;

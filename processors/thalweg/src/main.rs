@@ -2,15 +2,15 @@
 
 mod command;
 mod connection;
+mod decoder;
 mod demo;
 mod error;
-mod event_reader;
 mod history;
 mod in_process_broker;
 mod inbox;
 mod json_argument;
 mod output;
-mod reader;
+mod reading;
 mod settings;
 
 use std::process::ExitCode;

@@ -11,13 +11,13 @@ use crate::error::CommandError;
 #[derive(Args, Debug)]
 pub struct Settings {
     /// Brokers, separated by commas [env: THALWEG_BROKERS]
-    #[arg(long, global = true, value_name = "HOST:PORT")]
+    #[arg(long, global = true, help_heading = "Kafka", value_name = "HOST:PORT")]
     brokers: Option<String>,
     /// What the names of the topics begin with [env: THALWEG_NAMESPACE] [default: thalweg]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Kafka")]
     namespace: Option<String>,
     /// A file of settings (TOML); the environment and flags win over it
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Kafka", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 

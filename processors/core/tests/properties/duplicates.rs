@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use serde_json::json;
+use thalweg_core::inbound::STARTED;
+use thalweg_core::limits::INPUT_IDS_MAX;
+use thalweg_core::{Event, Limits, Outcome, Pattern, Task, TaskContext, TaskError, Workflow, Workflows, async_trait};
 
 use crate::cases;
 use crate::memory_router::MemoryRouter;
@@ -81,6 +85,71 @@ proptest! {
             prop_assert_eq!(&log.published, &alone.published);
             crowd.assert_folded(id);
         }
+    }
+}
+
+#[test]
+fn an_input_whose_id_has_left_the_window_is_known_by_its_offset() {
+    let workflows = Workflows::new().with(Workflow::new("w", "1"));
+    let mut router = MemoryRouter::new(&workflows, Limits::default());
+    let noted = |number: i64| json!({"event_type": "noted", "execution_id": "e", "event_id": number.to_string()});
+    router.send("e", 0, &json!({"event_type": STARTED, "execution_id": "e", "workflow_id": "w", "event_id": "0"}));
+    let newest = INPUT_IDS_MAX as i64 + 10;
+    for number in 1..=newest {
+        router.send("e", number, &noted(number));
+    }
+    router.commit();
+    let published = router.log("e").published.len();
+    for number in 1..=newest {
+        router.send("e", number, &noted(number));
+    }
+    // At a later offset a re-sent id is known while it is in the window, and a re-sent start for ever.
+    router.send("e", newest + 1, &noted(newest));
+    router.send("e", newest + 2, &json!({"event_type": STARTED, "execution_id": "e", "event_id": "0"}));
+    assert_eq!(router.log("e").published.len(), published);
+    assert_eq!(router.log("e").duplicates as i64, newest + 2);
+    router.send("e", newest + 3, &noted(1));
+    assert_eq!(router.log("e").published.len(), published + 1, "deduplication by id is promised within the window");
+}
+
+#[test]
+fn a_closed_execution_drops_its_start_and_rejects_everything_else() {
+    let workflows = Workflows::new().with(Workflow::new("w", "1").task(Completing([Pattern::new(STARTED)])));
+    let mut router = MemoryRouter::new(&workflows, Limits::default());
+    let start = json!({"event_type": STARTED, "execution_id": "e", "workflow_id": "w", "event_id": "0"});
+    for offset in 0..3 {
+        router.send("e", offset, &start);
+        router.commit();
+    }
+    let others = [
+        json!({"event_type": STARTED, "execution_id": "e", "workflow_id": "w"}),
+        json!({"event_type": "noted", "execution_id": "e"}),
+    ];
+    for (offset, event) in (3..).zip(&others) {
+        router.send("e", offset, event);
+        router.commit();
+    }
+    let log = router.log("e");
+    assert_eq!(log.types(), [STARTED, "workflow.completed"]);
+    assert_eq!((log.duplicates, log.rejected.len(), log.dead_letters.len()), (2, 2, 0));
+    assert!(log.rejected.iter().all(|rejected| rejected.payload_value()["status"] == "SUCCESS"));
+}
+
+/// Completes every execution at its start.
+struct Completing([Pattern; 1]);
+
+#[async_trait]
+impl Task for Completing {
+    fn task_id(&self) -> &str {
+        "completing"
+    }
+
+    fn handles_events(&self) -> &[Pattern] {
+        &self.0
+    }
+
+    async fn handle_event(&self, _: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
+        Ok(Outcome::new().complete(json!({})))
     }
 }
 

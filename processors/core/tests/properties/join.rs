@@ -1,6 +1,6 @@
 //! A scope joins once, when its last branch is done, whatever the order in which its branches are ended from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -130,7 +130,8 @@ impl Task for Ending {
         &self.0
     }
 
-    async fn handle_event(&self, event: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
+    async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
+        context.data["handled"][&event.event_id] = json!(true);
         Ok(match event.event_type.as_str() {
             "work.done.completed" => Outcome::new().complete_branch(json!("completed")),
             "work.done.failed" => Outcome::new().fail("PLANNED", "as planned"),
@@ -203,6 +204,8 @@ struct Open<'a> {
     router: MemoryRouter<'a>,
     work: Vec<Work>,
     ended: Vec<bool>,
+    /// Ids of the events that a task handles: those that came in time.
+    in_time: BTreeSet<String>,
     offset: i64,
 }
 
@@ -221,9 +224,13 @@ impl Open<'_> {
             self.router.drain("e");
         }
         let end = if self.ended[number] { arrival.late_end } else { work.end };
+        let event_id = format!("outside-{}", self.offset);
+        if !self.ended[number] && end != End::ByType {
+            self.in_time.insert(event_id.clone());
+        }
         self.ended[number] = true;
         let event = json!({
-            "event_id": format!("outside-{}", self.offset), "event_type": event_type_of(end), "execution_id": "e",
+            "event_id": event_id, "event_type": event_type_of(end), "execution_id": "e",
             "scope": self.scope_at(&work.scope_path), "branch": work.branch,
         });
         for _ in 0..=usize::from(arrival.twice) {
@@ -286,11 +293,11 @@ proptest! {
         let mut router = MemoryRouter::new(&workflows, Limits { step_max_events, ..Limits::default() });
         let start = json!({
             "event_type": STARTED, "execution_id": "e", "workflow_id": "joins",
-            "payload": {"path": "root", "scope": plan_value(&Plan::Scope(plans))["scope"], "ends": {}},
+            "payload": {"path": "root", "scope": plan_value(&Plan::Scope(plans))["scope"], "ends": {}, "handled": {}},
         });
         router.send("e", 0, &start);
         let ended = vec![false; work.len()];
-        let mut open = Open { router, work, ended, offset: 1 };
+        let mut open = Open { router, work, ended, in_time: BTreeSet::new(), offset: 1 };
         open.assert_told(&scopes);
         open.router.commit();
 
@@ -314,6 +321,77 @@ proptest! {
         for path in scopes.keys() {
             prop_assert_eq!(&context.data["ends"][path], &json!(1), "ends of {} handled", path);
         }
+        let handled: BTreeSet<String> = context.data["handled"].as_object().unwrap().keys().cloned().collect();
+        prop_assert_eq!(handled, open.in_time, "late events are handled by no task");
         prop_assert!(context.scopes.is_empty(), "{:?} are left open", context.scopes);
+    }
+}
+
+/// Emits as many events into its branch as its payload says.
+struct Spreading([Pattern; 2]);
+
+#[async_trait]
+impl Task for Spreading {
+    fn task_id(&self) -> &str {
+        "spreading"
+    }
+
+    fn handles_events(&self) -> &[Pattern] {
+        &self.0
+    }
+
+    async fn handle_event(&self, event: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
+        let payload = event.payload_value();
+        let outcome = Outcome::new().result(payload.clone());
+        if event.event_type == STARTED {
+            let begin = NewEvent::command("part.requested", payload);
+            return Ok(Outcome::new().fan_out(FanOut::new("root").branch("only", begin)));
+        }
+        let parts = payload["parts"].as_array().into_iter().flatten();
+        Ok(parts.fold(outcome, |outcome, part| outcome.emit(NewEvent::command("part.requested", part.clone()))))
+    }
+}
+
+/// A tree of parts: each names its place among all.
+fn parts() -> impl Strategy<Value = Value> {
+    let leaf = any::<u16>().prop_map(|part| json!({ "part": part }));
+    leaf.prop_recursive(4, 20, 3, |inner| {
+        (any::<u16>(), prop::collection::vec(inner, 0..4))
+            .prop_map(|(part, parts)| json!({"part": part, "parts": parts}))
+    })
+}
+
+fn count_parts(part: &Value) -> usize {
+    1 + part["parts"].as_array().into_iter().flatten().map(count_parts).sum::<usize>()
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn a_branch_runs_dry_with_its_last_event(
+        part in parts(), step_max_events in 1..6u32, commits in prop::collection::vec(any::<bool>(), 1..10),
+    ) {
+        let task = Spreading([Pattern::new(STARTED), Pattern::new("part.requested")]);
+        let workflows = Workflows::new().with(Workflow::new("parts", "1").task(task));
+        let mut router = MemoryRouter::new(&workflows, Limits { step_max_events, ..Limits::default() });
+        let start = json!({"event_type": STARTED, "execution_id": "e", "workflow_id": "parts", "payload": part});
+        router.send("e", 0, &start);
+        let mut commits = commits.into_iter().cycle();
+        while router.has_queued("e") {
+            if commits.next().unwrap_or(true) {
+                router.commit();
+            }
+            router.step("e", None, &mut || false);
+        }
+        let log = router.log("e");
+        let requested: Vec<&Event> =
+            log.published.iter().filter(|event| event.event_type == "part.requested").collect();
+        prop_assert_eq!(requested.len(), count_parts(&part));
+        let joined: Vec<&Event> = log.published.iter().filter(|event| event.event_type == "scope.completed").collect();
+        prop_assert_eq!(joined.len(), 1);
+        let last = requested.last().unwrap();
+        prop_assert_eq!(joined[0].sequence, last.sequence + 1);
+        prop_assert_eq!(&joined[0].payload_value()["results"]["only"]["result"], &last.payload_value());
     }
 }

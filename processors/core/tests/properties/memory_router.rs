@@ -267,9 +267,9 @@ fn told(mut context: Context) -> Context {
     context
 }
 
-/// Reads a record of the inbox's only partition.
-pub fn read_record(key: Option<&[u8]>, offset: i64, value: &[u8], limits: &Limits) -> Result<Inbound, Refusal> {
-    let record = InboxRecord {
+/// A record of the inbox's first partition.
+pub fn record<'a>(key: Option<&'a [u8]>, offset: i64, value: &'a [u8]) -> InboxRecord<'a> {
+    InboxRecord {
         topic: "inbox",
         partition: 0,
         offset,
@@ -278,8 +278,12 @@ pub fn read_record(key: Option<&[u8]>, offset: i64, value: &[u8], limits: &Limit
         value: Some(value),
         origin: None,
         redrive: 0,
-    };
-    match inbound::read(&record, 1, &SCHEMAS, limits)? {
+    }
+}
+
+/// Reads a record of the inbox's only partition.
+pub fn read_record(key: Option<&[u8]>, offset: i64, value: &[u8], limits: &Limits) -> Result<Inbound, Refusal> {
+    match inbound::read(&record(key, offset, value), 1, &SCHEMAS, limits)? {
         Reading::Event(inbound) => Ok(*inbound),
         Reading::Elsewhere { .. } => panic!("one partition has every execution"),
     }

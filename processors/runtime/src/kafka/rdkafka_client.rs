@@ -1,7 +1,7 @@
 //! The trait on librdkafka.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -19,8 +19,6 @@ const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one look for stable committed offsets lasts: while another owner's transaction is open there are none, and
 /// what is served already must not wait for it.
 const COMMITTED_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long leaving the group may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a seek may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -74,7 +72,8 @@ impl KafkaSettings {
 /// The lane's clients on librdkafka.
 pub struct RdKafka {
     settings: KafkaSettings,
-    consumer: BaseConsumer<RebalanceListener>,
+    /// None once the group was left.
+    consumer: Option<BaseConsumer<RebalanceListener>>,
     uncommitted: BaseConsumer,
     restore: RestoreReader,
     transactions: Transactions,
@@ -108,11 +107,15 @@ impl RdKafka {
             ),
             transactions,
             forwarder: None,
-            consumer,
+            consumer: Some(consumer),
             settings,
         };
-        kafka.consumer.subscribe(&[&kafka.settings.inbox]).map_err(fatal)?;
+        kafka.member()?.subscribe(&[&kafka.settings.inbox]).map_err(fatal)?;
         Ok(kafka)
+    }
+
+    fn member(&self) -> Result<&BaseConsumer<RebalanceListener>, KafkaFault> {
+        self.consumer.as_ref().ok_or_else(|| KafkaFault::Fatal("the group was left".to_owned()))
     }
 
     fn offsets(&self, offsets: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaFault> {
@@ -141,10 +144,11 @@ impl Kafka for RdKafka {
     type Generation = Generation;
 
     fn poll(&mut self, timeout: Duration) -> Result<Polled<Generation>, KafkaFault> {
-        if let Some(change) = self.consumer.context().next() {
+        let consumer = self.member()?;
+        if let Some(change) = consumer.context().next() {
             return Ok(changed(change));
         }
-        let polled = match self.consumer.poll(timeout) {
+        let polled = match consumer.poll(timeout) {
             None => Polled::Idle,
             Some(Ok(message)) => Polled::Record(owned(&message)),
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
@@ -155,22 +159,22 @@ impl Kafka for RdKafka {
         };
         // A rebalance ends the poll that it came with: it is told before the next record.
         Ok(match polled {
-            Polled::Idle => self.consumer.context().next().map_or(Polled::Idle, changed),
+            Polled::Idle => consumer.context().next().map_or(Polled::Idle, changed),
             polled => polled,
         })
     }
 
     fn serve(&mut self, offsets: &[(i32, i64)]) -> Result<(), KafkaFault> {
         let list = self.offsets(offsets)?;
-        let sought = self.consumer.seek_partitions(list, SEEK_TIMEOUT).map_err(retriable)?;
+        let sought = self.member()?.seek_partitions(list, SEEK_TIMEOUT).map_err(retriable)?;
         for element in sought.elements() {
             element.error().map_err(retriable)?;
         }
-        self.consumer.resume(&self.partitions(offsets.iter().map(|(partition, _)| *partition))).map_err(retriable)
+        self.member()?.resume(&self.partitions(offsets.iter().map(|(partition, _)| *partition))).map_err(retriable)
     }
 
     fn pause(&mut self, partitions: &[i32]) -> Result<(), KafkaFault> {
-        self.consumer.pause(&self.partitions(partitions.iter().copied())).map_err(retriable)
+        self.member()?.pause(&self.partitions(partitions.iter().copied())).map_err(retriable)
     }
 
     fn begin(&mut self) -> Result<(), KafkaFault> {
@@ -216,7 +220,7 @@ impl Kafka for RdKafka {
 
     fn committed(&mut self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<i64>>, KafkaFault> {
         let asked = self.partitions(partitions.iter().copied());
-        let list = self.consumer.committed_offsets(asked, COMMITTED_TIMEOUT).map_err(retriable)?;
+        let list = self.member()?.committed_offsets(asked, COMMITTED_TIMEOUT).map_err(retriable)?;
         let mut committed = BTreeMap::new();
         for element in list.elements() {
             element.error().map_err(retriable)?;
@@ -255,16 +259,9 @@ impl Kafka for RdKafka {
     }
 
     fn close(&mut self) {
-        // Not by `unsubscribe`: it leaves the group some time later, and the process may have ended by then (tried: the
-        // others then wait out the session). Closing is over when the group is left.
-        if let Err(error) = self.consumer.close_queue() {
-            tracing::warn!(%error, "the group could not be left in order");
-            return;
-        }
-        let deadline = Instant::now() + CLOSE_TIMEOUT;
-        while !self.consumer.closed() && Instant::now() < deadline {
-            self.consumer.poll(Duration::from_millis(50));
-        }
+        // Dropped, not unsubscribed: that leaves the group some time later, and the process may have ended by then (tried:
+        // the others then wait out the session). Dropping goes on until the group is left.
+        self.consumer = None;
     }
 }
 

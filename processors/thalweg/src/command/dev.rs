@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::in_process_broker::{Burden, InProcessBroker, NOTICE, check_transactions};
 use crate::output::{self, Table};
-use crate::reader::Polled;
+use crate::reading::Polled;
 use crate::settings::Settings;
 
 /// Partitions of an in-process broker: enough to see that there are several.

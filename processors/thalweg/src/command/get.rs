@@ -11,8 +11,8 @@ use thalweg_core::effect::to_hex;
 use thalweg_runtime::wall_clock;
 
 use crate::connection::Connection;
+use crate::decoder::Decoder;
 use crate::error::CommandError;
-use crate::event_reader::EventReader;
 use crate::output::{self, Output, Table, age, clock, date, shortened, span};
 use crate::settings::Settings;
 
@@ -35,12 +35,12 @@ impl Get {
     /// Where the execution is unknown, or can't be read.
     pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
         let connection = Connection::open(&settings.load()?)?;
-        let reader = EventReader::new(&connection)?;
-        let records = Records::read(&connection, &reader, &self.execution)?;
+        let decoder = Decoder::new(&connection)?;
+        let records = Records::read(&connection, &decoder, &self.execution)?;
         if self.output.is_json() {
-            return output::print_json(&records.document(&reader)?);
+            return output::print_json(&records.document(&decoder)?);
         }
-        output::print(&records.text(&reader)?)
+        output::print(&records.text(&decoder)?)
     }
 }
 
@@ -52,14 +52,14 @@ struct Records {
 }
 
 impl Records {
-    fn read(connection: &Connection, reader: &EventReader, execution_id: &str) -> Result<Records, CommandError> {
+    fn read(connection: &Connection, decoder: &Decoder, execution_id: &str) -> Result<Records, CommandError> {
         let contexts = connection.topics().contexts();
         connection.partition_count(contexts)?;
         let partition = connection.partition_of(execution_id)?;
         let mut newest: BTreeMap<RecordKey, Option<Vec<u8>>> = BTreeMap::new();
         connection.read_to_end(&connection.spans(&[(contexts, partition)])?, |message| {
             let key = message.key().unwrap_or_default();
-            let key = reader.read(|schemas| schemas.read_key(key))?;
+            let key = decoder.decode(|schemas| schemas.read_key(key))?;
             let of = match &key {
                 RecordKey::Root(id) => id,
                 RecordKey::Inner(inner) => &inner.execution_id,
@@ -73,12 +73,12 @@ impl Records {
         for (key, value) in newest {
             let Some(value) = value else { continue };
             match key {
-                RecordKey::Root(_) => context = Some(reader.read(|schemas| schemas.read_context(&value))?),
+                RecordKey::Root(_) => context = Some(decoder.decode(|schemas| schemas.read_context(&value))?),
                 RecordKey::Inner(ContextKey { scope, branch: None, .. }) => {
-                    scopes.insert(scope, reader.read(|schemas| schemas.read_scope(&value))?);
+                    scopes.insert(scope, decoder.decode(|schemas| schemas.read_scope(&value))?);
                 }
                 RecordKey::Inner(ContextKey { scope, branch: Some(branch), .. }) => {
-                    branches.insert((scope, branch), reader.read(|schemas| schemas.read_branch(&value))?);
+                    branches.insert((scope, branch), decoder.decode(|schemas| schemas.read_branch(&value))?);
                 }
             }
         }
@@ -99,7 +99,7 @@ impl Records {
     }
 
     /// The records as JSON. Ids that are bytes are written in hexadecimal, events that are pending as such.
-    fn document(&self, reader: &EventReader) -> Result<Value, CommandError> {
+    fn document(&self, decoder: &Decoder) -> Result<Value, CommandError> {
         let unprintable = |error: serde_json::Error| CommandError::Failed(format!("the context is no JSON: {error}"));
         let mut context = serde_json::to_value(&self.context).map_err(unprintable)?;
         context["start_id"] = Value::from(to_hex(&self.context.start_id));
@@ -107,7 +107,7 @@ impl Records {
         let mut pending = Vec::new();
         for event in &self.context.pending {
             let mut document = serde_json::to_value(event).map_err(unprintable)?;
-            document["event"] = event_to_json(&reader.event(&event.event)?);
+            document["event"] = event_to_json(&decoder.event(&event.event)?);
             pending.push(document);
         }
         context["pending"] = Value::Array(pending);
@@ -120,8 +120,8 @@ impl Records {
         Ok(json!({"context": context, "scopes": scopes}))
     }
 
-    fn text(&self, reader: &EventReader) -> Result<String, CommandError> {
-        let mut blocks = vec![self.head(), self.tasks(), self.scopes(), self.pending(reader)?, self.processed()];
+    fn text(&self, decoder: &Decoder) -> Result<String, CommandError> {
+        let mut blocks = vec![self.head(), self.tasks(), self.scopes(), self.pending(decoder)?, self.processed()];
         blocks.retain(|block| !block.is_empty());
         blocks.push(format!("DATA\n{:#}", self.context.data));
         Ok(blocks.join("\n\n"))
@@ -179,10 +179,10 @@ impl Records {
         if table.is_empty() { String::new() } else { table.to_string() }
     }
 
-    fn pending(&self, reader: &EventReader) -> Result<String, CommandError> {
+    fn pending(&self, decoder: &Decoder) -> Result<String, CommandError> {
         let mut table = Table::new(&["PENDING", "DEPTH"]).right(&[1]);
         for pending in &self.context.pending {
-            table.row([&reader.event(&pending.event)?.event_type, &pending.depth.to_string()]);
+            table.row([&decoder.event(&pending.event)?.event_type, &pending.depth.to_string()]);
         }
         Ok(if table.is_empty() { String::new() } else { table.to_string() })
     }

@@ -12,13 +12,13 @@ use thalweg_runtime::dead_letter::{HEADER_CODE, HEADER_MESSAGE};
 use uuid::Uuid;
 
 use crate::connection::Connection;
+use crate::decoder::Decoder;
 use crate::error::CommandError;
-use crate::event_reader::EventReader;
 use crate::history::status_after;
 use crate::inbox::{Inbox, Position};
 use crate::json_argument;
 use crate::output::{self, Output, Table, seconds};
-use crate::reader::{Polled, Span};
+use crate::reading::{Polled, Span};
 use crate::settings::Settings;
 
 /// One wait for news of the execution.
@@ -67,7 +67,7 @@ impl Start {
         if !self.wait {
             return self.print_started(&id, &position);
         }
-        let watch = Watch { connection: &connection, reader: EventReader::new(&connection)?, id: &id, position };
+        let watch = Watch { connection: &connection, decoder: Decoder::new(&connection)?, id: &id, position };
         let deadline = self.timeout.map(|seconds| began + Duration::from_secs(seconds));
         let ending = watch.ending(&from, deadline)?;
         self.print_ending(&id, &ending, began.elapsed())
@@ -145,7 +145,7 @@ struct Ending {
 /// Waits for one execution.
 struct Watch<'a> {
     connection: &'a Connection,
-    reader: EventReader<'a>,
+    decoder: Decoder<'a>,
     id: &'a str,
     /// Where its start lies.
     position: Position,
@@ -188,7 +188,7 @@ impl Watch<'_> {
             return Ok(None);
         }
         let Some(value) = message.payload() else { return Ok(None) };
-        let event = self.reader.event(value)?;
+        let event = self.decoder.event(value)?;
         if is_about_start && event.event_type == "transition.rejected" {
             return Ok(Some(Ending { status: "REJECTED".to_owned(), result: None, error: event.error }));
         }

@@ -8,11 +8,11 @@ use thalweg_core::codec::event_to_json;
 use thalweg_core::{Channel, Event, Pattern};
 
 use crate::connection::Connection;
+use crate::decoder::Decoder;
 use crate::error::CommandError;
-use crate::event_reader::EventReader;
 use crate::history::recorded;
 use crate::output::{self, Output, clock, plain};
-use crate::reader::Polled;
+use crate::reading::Polled;
 use crate::settings::Settings;
 
 /// One wait for events.
@@ -67,7 +67,7 @@ impl Tail {
     /// Where a channel can't be read.
     pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
         let connection = Connection::open_to_follow(&settings.load()?)?;
-        let reader = EventReader::new(&connection)?;
+        let decoder = Decoder::new(&connection)?;
         let mut topics: Vec<&str> =
             self.channel.0.iter().map(|channel| connection.topics().channel(*channel)).collect();
         topics.sort_unstable();
@@ -89,7 +89,7 @@ impl Tail {
         while self.max.is_none_or(|max| shown < max) {
             let Polled::Record(message) = connection.poll(SLICE)? else { continue };
             let Some(value) = message.payload() else { continue };
-            let event = reader.event(value)?;
+            let event = decoder.event(value)?;
             if self.wants(&event) {
                 self.show(&event)?;
                 shown += 1;

@@ -14,13 +14,13 @@ use super::progress::Progress;
 use super::readiness;
 use super::summary::Summary;
 use crate::connection::Connection;
+use crate::decoder::Decoder;
 use crate::error::CommandError;
-use crate::event_reader::EventReader;
 use crate::history::{effects, status_after};
 use crate::in_process_broker::{Burden, check_transactions};
 use crate::inbox::Inbox;
 use crate::output::count;
-use crate::reader::{Polled, Span};
+use crate::reading::{Polled, Span};
 
 /// Claims that are under way at a time.
 const IN_FLIGHT_MAX: usize = 64;
@@ -46,7 +46,7 @@ struct Claim {
 pub struct Run<'a> {
     connection: &'a Connection,
     inbox: Inbox<'a>,
-    reader: EventReader<'a>,
+    decoder: Decoder<'a>,
     total: u64,
     /// By number, those that were sent.
     claims: Vec<Claim>,
@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
         Ok(Run {
             connection,
             inbox: Inbox::open(connection)?,
-            reader: EventReader::new(connection)?,
+            decoder: Decoder::new(connection)?,
             total,
             claims: Vec::new(),
             in_flight: 0,
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         match message.payload() {
-            Some(value) => self.take_event(&self.reader.event(value)?),
+            Some(value) => self.take_event(&self.decoder.event(value)?),
             None => Ok(()),
         }
     }

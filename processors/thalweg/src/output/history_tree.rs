@@ -10,8 +10,8 @@ use thalweg_runtime::wall_clock;
 use super::{Table, age, date, shortened, span};
 use crate::history::{History, effects, recorded};
 
-/// Characters of a remark beside an event.
-const REMARK_MAX: usize = 60;
+/// Characters of a remark beside an event, also where no terminal cuts it.
+const REMARK_MAX: usize = 160;
 
 /// A history for people: whose it is, then the tree.
 pub fn text(history: &History) -> String {
@@ -29,7 +29,7 @@ pub fn text(history: &History) -> String {
     }
     head.row(["STARTED", &format!("{}, {}", date(begin), age(begin, now))]);
 
-    let mut tree = Table::new(&["#", "EVENT", "AT", "TOOK", "TASK", ""]).right(&[0, 2, 3]).unwrapped();
+    let mut tree = Table::new(&["#", "EVENT", "AT", "TOOK", "TASK", ""]).right(&[0, 2, 3]);
     let mut at = String::new();
     for line in draw(&history.events) {
         let Some(event) = line.event else {
@@ -52,13 +52,14 @@ pub fn text(history: &History) -> String {
     format!("{head}\n\n{tree}{note}")
 }
 
-/// The tasks that handled an event.
+/// The tasks that handled an event, or the one that it is about.
 fn tasks(event: &Event) -> String {
-    let tasks = effects(event).filter_map(|effect| match effect {
+    let handled = effects(event).filter_map(|effect| match effect {
         Effect::Task(task) => Some(task.task_id),
         _ => None,
     });
-    tasks.collect::<Vec<_>>().join(", ")
+    let about = event.entities.get("task").and_then(|task| task.id.clone());
+    handled.chain(about).collect::<Vec<_>>().join(", ")
 }
 
 /// What is worth saying of an event beside its type.
@@ -219,4 +220,92 @@ fn opened_scope(effect: Effect) -> Option<Scope> {
 /// The id of the event that tells what a scope came to.
 fn completion_id(scope: &Scope) -> String {
     identity::derived_id(&scope.execution_id, &scope.scope, 0, "scope.closed", 1, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use thalweg_core::ScopeStatus;
+
+    use super::*;
+
+    /// An event of this id, caused by another.
+    fn event(id: &str, cause: &str, sequence: i64) -> Event {
+        let parent_event_id = (!cause.is_empty()).then(|| cause.to_owned());
+        Event { event_id: id.to_owned(), parent_event_id, sequence, ..Event::new(id, 0) }
+    }
+
+    fn in_branch(event: Event, scope: &str, branch: &str) -> Event {
+        Event { scope: Some(scope.to_owned()), branch: Some(branch.to_owned()), ..event }
+    }
+
+    fn scope(id: &str, not_required: &[&str]) -> Scope {
+        Scope {
+            execution_id: "e".to_owned(),
+            scope: id.to_owned(),
+            name: id.to_owned(),
+            parent_scope: None,
+            parent_branch: None,
+            policy: "all".to_owned(),
+            status: ScopeStatus::Open,
+            total: 0,
+            succeeded: 0,
+            failed: 0,
+            not_required: not_required.iter().map(|name| (*name).to_owned()).collect(),
+            completed_event: String::new(),
+            failed_event: String::new(),
+            correlation_id: None,
+            opened_by: String::new(),
+        }
+    }
+
+    fn opens(event: Event, scope: Scope) -> Event {
+        Event { effects: vec![Effect::ScopeOpened(Box::new(scope)).record()], ..event }
+    }
+
+    fn drawn(events: &[Event]) -> String {
+        let line = |line: &Line| format!("{}{}", line.drawing, line.event.map_or("", |event| &event.event_type));
+        draw(events).iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_chain_runs_straight_down_and_several_effects_branch_off() {
+        let events = [
+            event("a", "", 1),
+            event("b", "a", 2),
+            event("c", "b", 3),
+            event("d", "b", 4),
+            event("e", "c", 5),
+            // From outside: caused by none that is known.
+            event("f", "elsewhere", 6),
+            event("g", "f", 7),
+        ];
+        assert_eq!(drawn(&events), "a\nb\n├─ c\n│  e\n└─ d\nf\ng");
+    }
+
+    #[test]
+    fn a_scope_has_its_branches_and_goes_on_where_it_was_opened() {
+        let (outer, inner) = (scope("outer", &["idle"]), scope("inner", &[]));
+        let (joined, inner_joined) = (completion_id(&outer), completion_id(&inner));
+        let events = [
+            opens(event("a", "", 1), outer),
+            opens(in_branch(event("b", "a", 2), "outer", "left"), inner),
+            in_branch(event("c", "a", 3), "outer", "right"),
+            in_branch(event("d", "b", 4), "inner", "deep"),
+            in_branch(event(&inner_joined, "d", 5), "outer", "left"),
+            // An answer from outside to what the branch waited for.
+            in_branch(event("answer", "", 6), "outer", "right"),
+            event(&joined, "answer", 7),
+            event("end", &joined, 8),
+        ];
+        let tree = format!(
+            "a\n├─ left\n│  b\n│  └─ deep\n│     d\n│  {inner_joined}\n├─ right\n│  c\n│  answer\n└─ idle\n{joined}\nend"
+        );
+        assert_eq!(drawn(&events), tree);
+    }
+
+    #[test]
+    fn whatever_is_claimed_as_a_cause_every_event_is_drawn_once() {
+        let events = [event("a", "c", 1), event("b", "b", 2), event("c", "a", 3), event("c", "c", 4)];
+        assert_eq!(draw(&events).len(), events.len());
+    }
 }

@@ -24,6 +24,9 @@ pub const OWN_HEADERS: [&str; 10] = [
     HEADER_TRUNCATED,
 ];
 
+/// Those of them that are numbers.
+const NUMBERS: [&str; 3] = [HEADER_ATTEMPTS, HEADER_REDRIVE, HEADER_TRUNCATED];
+
 /// A dead letter.
 pub struct Letter {
     /// Partition.
@@ -84,9 +87,11 @@ impl Letter {
         document.insert("written_at".to_owned(), Value::from(rfc3339(self.written_at)));
         for name in OWN_HEADERS {
             let text = self.header(name);
-            if !text.is_empty() {
-                document.insert(name.to_owned(), Value::from(text));
+            if text.is_empty() {
+                continue;
             }
+            let number = if NUMBERS.contains(&name) { text.parse::<i64>().ok() } else { None };
+            document.insert(name.to_owned(), number.map_or_else(|| Value::from(text), Value::from));
         }
         document
     }

@@ -3,20 +3,17 @@
 use clap::Args;
 use serde_json::Value;
 use thalweg_core::ErrorCode;
-use thalweg_core::inbound::HEADER_ORIGIN;
 use thalweg_runtime::dead_letter::{HEADER_EXECUTION_ID, HEADER_MESSAGE};
 use thalweg_runtime::wall_clock;
 
 use super::letter::Letter;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{self, Output, Table, age, shortened};
+use crate::output::{self, Output, Table, age};
 use crate::settings::Settings;
 
 /// Dead letters that are listed where nobody says how many.
 const MAX_DEFAULT: usize = 100;
-/// Characters of a message in the table; `show` has it whole.
-const MESSAGE_MAX: usize = 120;
 
 /// List the newest dead letters, oldest first
 #[derive(Args, Debug)]
@@ -54,15 +51,14 @@ impl List {
             return output::print("No dead letters.");
         }
         let now = wall_clock();
-        let mut table = Table::new(&["PLACE", "WRITTEN", "CODE", "ORIGIN", "EXECUTION", "MESSAGE"]);
+        let mut table = Table::new(&["PLACE", "WRITTEN", "CODE", "EXECUTION", "MESSAGE"]);
         for letter in &letters {
             table.row([
                 letter.place(),
                 age(letter.written_at, now),
                 letter.code(),
-                letter.header(HEADER_ORIGIN),
                 letter.header(HEADER_EXECUTION_ID),
-                shortened(&letter.header(HEADER_MESSAGE), MESSAGE_MAX),
+                letter.header(HEADER_MESSAGE),
             ]);
         }
         output::print(&table.to_string())

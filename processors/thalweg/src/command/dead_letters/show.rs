@@ -8,8 +8,8 @@ use thalweg_runtime::wall_clock;
 
 use super::letter::{Letter, OWN_HEADERS, bytes_document};
 use crate::connection::Connection;
+use crate::decoder::Decoder;
 use crate::error::CommandError;
-use crate::event_reader::EventReader;
 use crate::output::{self, Output, Table, age, date, hex_dump, plain};
 use crate::settings::Settings;
 
@@ -45,7 +45,7 @@ impl Show {
         let connection = Connection::open(&settings.load()?)?;
         let letter = self.read(&connection)?;
         // A task's dead letter is an event in Avro; what is none stays bytes.
-        let event = letter.value.as_deref().and_then(|value| EventReader::new(&connection).ok()?.event(value).ok());
+        let event = letter.value.as_deref().and_then(|value| Decoder::new(&connection).ok()?.event(value).ok());
         let event = event.as_ref().map(event_to_json);
         if self.output.is_json() {
             let mut document = letter.document();

@@ -1,4 +1,4 @@
-//! Reads records of the channels and the contexts, whichever version of a router wrote them.
+//! Decodes records of the channels and the contexts, whichever version of a router wrote them.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -10,35 +10,35 @@ use thalweg_runtime::Registry;
 use crate::connection::Connection;
 use crate::error::CommandError;
 
-/// Reads records; schemas that are not compiled in are looked up in the registry.
-pub struct EventReader<'a> {
+/// Decodes records; schemas that are not compiled in are looked up in the registry.
+pub struct Decoder<'a> {
     connection: &'a Connection,
     schemas: Arc<Schemas>,
     registry: OnceCell<Registry>,
 }
 
-impl<'a> EventReader<'a> {
-    /// A reader that knows the schemas that are compiled in.
+impl<'a> Decoder<'a> {
+    /// A decoder that knows the schemas that are compiled in.
     ///
     /// # Errors
     /// Where one of them can't be used, which a test rules out.
-    pub fn new(connection: &'a Connection) -> Result<EventReader<'a>, CommandError> {
-        Ok(EventReader { connection, schemas: Arc::new(Schemas::new()?), registry: OnceCell::new() })
+    pub fn new(connection: &'a Connection) -> Result<Decoder<'a>, CommandError> {
+        Ok(Decoder { connection, schemas: Arc::new(Schemas::new()?), registry: OnceCell::new() })
     }
 
-    /// Reads an event.
+    /// Decodes an event.
     ///
     /// # Errors
     /// Where the bytes are none.
     pub fn event(&self, value: &[u8]) -> Result<Event, CommandError> {
-        self.read(|schemas| schemas.read_event(value))
+        self.decode(|schemas| schemas.read_event(value))
     }
 
-    /// Reads with `read`, and once more after a look into the registry where a schema is unknown.
+    /// Decodes with `read`, and once more after a look into the registry where a schema is unknown.
     ///
     /// # Errors
     /// Where `read` fails, or the registry can't be read.
-    pub fn read<T>(&self, read: impl Fn(&Schemas) -> Result<T, CodecError>) -> Result<T, CommandError> {
+    pub fn decode<T>(&self, read: impl Fn(&Schemas) -> Result<T, CodecError>) -> Result<T, CommandError> {
         match read(&self.schemas) {
             Err(CodecError::SchemaUnknown(_)) => {
                 self.look_up()?;
