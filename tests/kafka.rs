@@ -1,5 +1,7 @@
 //! The product on a real Kafka broker.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod cases;
 mod load;
 mod members;

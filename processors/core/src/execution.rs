@@ -46,7 +46,8 @@ pub(crate) enum Life {
 /// An event in the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
-    pub event: Event,
+    /// Boxed: an event is some hundred bytes wide, and is handed on several times.
+    pub event: Box<Event>,
     pub depth: i32,
     pub input: Option<InputRef>,
     pub opens: Option<BranchOpening>,
@@ -71,7 +72,7 @@ pub struct Execution {
     pub(crate) queued_in: HashMap<(String, String), usize>,
     pub(crate) current: Option<Box<Current>>,
     /// The newest published event, held until it is known whether what it left is pending.
-    pub(crate) held: Option<(Event, Option<InputRef>)>,
+    pub(crate) held: Option<(Box<Event>, Option<InputRef>)>,
     pub(crate) handled_in_step: u32,
     pub(crate) root_changed: bool,
     pub(crate) scopes_changed: BTreeSet<String>,
@@ -114,7 +115,7 @@ impl Execution {
         for pending in std::mem::take(&mut context.pending) {
             let input = pending.input.map(|position| InputRef { position, redrive: pending.redrive.max(0) as u32 });
             execution.push(Queued {
-                event: schemas.read_event(&pending.event)?,
+                event: Box::new(schemas.read_event(&pending.event)?),
                 depth: pending.depth,
                 logged: input.is_none(),
                 input,

@@ -148,7 +148,13 @@ fn take(execution: &mut Execution, inbound: Inbound, id: &[u8; 16]) {
         context.remember_input(id);
     }
     execution.root_changed = true;
-    execution.push(Queued { event: inbound.event, depth: 0, input: Some(inbound.input), opens: None, logged: false });
+    execution.push(Queued {
+        event: Box::new(inbound.event),
+        depth: 0,
+        input: Some(inbound.input),
+        opens: None,
+        logged: false,
+    });
 }
 
 /// The answer to an input that the execution's state does not allow: no part of its history, once per inbox record.

@@ -190,7 +190,7 @@ fn completion(execution: &Execution, current: &Current, scope: &Scope, status: S
         None => payload["results_in"] = json!({"topic": "contexts", "scope": scope.scope}),
     }
     event.payload = Some(Json::from(&payload));
-    Queued { event, depth: current.depth + 1, input: None, opens: None, logged: false }
+    Queued { event: Box::new(event), depth: current.depth + 1, input: None, opens: None, logged: false }
 }
 
 /// Bytes of a branch's entry in the results beside its name and result: `"":{"status":"NOT_REQUIRED","result":},`.

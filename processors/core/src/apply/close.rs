@@ -49,7 +49,7 @@ pub(super) fn end(execution: &mut Execution, cause: &Event, closing: Closing, st
     let mut unhandled_inputs = Vec::new();
     while let Some(queued) = execution.pop() {
         match queued.input {
-            None => outcome::publish_remark(execution, queued.event, step, Vec::new(), actions),
+            None => outcome::publish_remark(execution, *queued.event, step, Vec::new(), actions),
             Some(input) => unhandled_inputs.push((queued.event, input)),
         }
     }

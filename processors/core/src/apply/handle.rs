@@ -19,7 +19,7 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
     number(execution, &mut event, step);
     let place = place(execution, &mut event, input.is_some(), step);
     let mut current = Current {
-        event: Arc::new(event),
+        event: Arc::new(*event),
         depth,
         input,
         tasks: VecDeque::new(),

@@ -327,7 +327,7 @@ impl Makes<'_> {
         event.channel = new.channel.unwrap_or(Channel::default_for(class)).as_str().to_owned();
         event.payload = returned("payload", &new.payload, self.step)?;
         (event.scope, event.branch) = branch.unzip();
-        Ok(Queued { event, depth: self.current.depth + 1, input: None, opens: None, logged: false })
+        Ok(Queued { event: Box::new(event), depth: self.current.depth + 1, input: None, opens: None, logged: false })
     }
 
     fn scope(&mut self, fan_out: &FanOut) -> Result<(Scope, Vec<Queued>), TaskFailure> {
@@ -483,7 +483,7 @@ pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut
     if handled {
         event.duration_ms = Some(current.duration_ms);
     }
-    hold(execution, event, current.input, actions);
+    hold(execution, Box::new(event), current.input, actions);
 }
 
 /// Publishes an event of the engine about the one before it: numbered, with `effects`, routed to nobody.
@@ -505,10 +505,15 @@ pub(super) fn publish_remark(
     }
     event.effects = effects.iter().map(Effect::record).collect();
     execution.root_changed = true;
-    hold(execution, event, None, actions);
+    hold(execution, Box::new(event), None, actions);
 }
 
-fn hold(execution: &mut Execution, event: Event, input: Option<crate::inbound::InputRef>, actions: &mut Vec<Action>) {
+fn hold(
+    execution: &mut Execution,
+    event: Box<Event>,
+    input: Option<crate::inbound::InputRef>,
+    actions: &mut Vec<Action>,
+) {
     release(execution, actions);
     execution.held = Some((event, input));
 }
@@ -516,6 +521,6 @@ fn hold(execution: &mut Execution, event: Event, input: Option<crate::inbound::I
 /// Publishes the event that is held.
 pub(super) fn release(execution: &mut Execution, actions: &mut Vec<Action>) {
     if let Some((event, input)) = execution.held.take() {
-        actions.push(Action::Publish(Box::new(event), input.map(|input| input.position)));
+        actions.push(Action::Publish(event, input.map(|input| input.position)));
     }
 }
