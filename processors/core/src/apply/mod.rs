@@ -4,6 +4,7 @@ mod admit;
 mod branch;
 mod close;
 mod cut;
+mod emission;
 mod handle;
 mod outcome;
 #[cfg(test)]

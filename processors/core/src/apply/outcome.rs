@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::branch::Ending;
+use super::emission::Emission;
 use super::{Action, Closing, Current, DeadLetter, Step, branch, close, handle};
 use crate::channel::Channel;
-use crate::context::{BranchOpening, Context, ProcessedEvent, Scope, Wait};
+use crate::context::{Context, ProcessedEvent, Wait};
 use crate::effect::{Effect, StatusChanged, tried};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError, Micros};
@@ -16,8 +17,8 @@ use crate::json::{Json, check_depth};
 use crate::limits::{NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, WAITS_MAX, cut_message};
 use crate::merge_patch;
 use crate::message_class::MessageClass;
-use crate::outcome::{FanOut, NewEvent, Outcome};
-use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+use crate::outcome::Outcome;
+use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
 use crate::task::{TaskFailure, TaskRun};
 
 pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions: &mut Vec<Action>) {
@@ -73,7 +74,7 @@ impl Decision {
     }
 }
 
-fn invalid(message: impl Into<String>) -> TaskFailure {
+pub(super) fn invalid(message: impl Into<String>) -> TaskFailure {
     TaskFailure { code: ErrorCode::TaskFailed, task_code: None, message: message.into() }
 }
 
@@ -86,7 +87,7 @@ fn decide(
     step: &Step,
 ) -> Result<Decision, TaskFailure> {
     let Some(context) = execution.context() else { return Err(invalid("the execution has no context")) };
-    let mut makes = Makes { current, task_id, step, ordinal: 0 };
+    let mut makes = Emission { current, task_id, step, ordinal: 0 };
     let mut effects = vec![Effect::Task(tried(context, task_id, TaskStatus::Success))];
     let mut emitted = Vec::new();
     for event in &outcome.emit {
@@ -149,7 +150,7 @@ fn decide(
     Ok(Decision { effects, effects_bytes, emitted, closing, result, branch_end })
 }
 
-fn too_large(message: String) -> TaskFailure {
+pub(super) fn too_large(message: String) -> TaskFailure {
     TaskFailure { code: ErrorCode::ResultTooLarge, task_code: None, message }
 }
 
@@ -213,7 +214,7 @@ fn check_context_size(
 }
 
 /// A value from a task. Null is none, as it is in JSON: a record written with it must read back the same.
-fn returned(what: &str, value: &Value, step: &Step) -> Result<Option<Json>, TaskFailure> {
+pub(super) fn returned(what: &str, value: &Value, step: &Step) -> Result<Option<Json>, TaskFailure> {
     if value.is_null() {
         return Ok(None);
     }
@@ -229,19 +230,19 @@ fn returned(what: &str, value: &Value, step: &Step) -> Result<Option<Json>, Task
     Ok(Some(json))
 }
 
-fn name(what: &str, text: &str) -> Result<String, TaskFailure> {
+pub(super) fn name(what: &str, text: &str) -> Result<String, TaskFailure> {
     if text.is_empty() || text.len() > NAME_MAX_BYTES || text.chars().any(char::is_control) {
         return Err(invalid(format!("{what} must have 1 to {NAME_MAX_BYTES} bytes and no control characters")));
     }
     Ok(text.to_owned())
 }
 
-fn optional_name(what: &str, text: Option<&str>) -> Result<Option<String>, TaskFailure> {
+pub(super) fn optional_name(what: &str, text: Option<&str>) -> Result<Option<String>, TaskFailure> {
     text.map(|text| name(what, text)).transpose()
 }
 
 /// The type of the event that tells the end of a scope: a task's own, or one of the engine's for scopes.
-fn scope_event(what: &str, event_type: &str) -> Result<String, TaskFailure> {
+pub(super) fn scope_event(what: &str, event_type: &str) -> Result<String, TaskFailure> {
     if is_reserved(event_type) && !event_type.starts_with("scope.") {
         return Err(invalid(format!("{what} {event_type:?} is the engine's own and can't tell the end of a scope")));
     }
@@ -288,85 +289,6 @@ pub(super) fn error_of(code: &str, message: &str) -> EventError {
         retryable: Some(false),
         is_final: Some(true),
         ..EventError::default()
-    }
-}
-
-/// Makes what one outcome asks for; ids count up in the order of making.
-struct Makes<'a> {
-    current: &'a Current,
-    task_id: &'a str,
-    step: &'a Step<'a>,
-    ordinal: usize,
-}
-
-impl Makes<'_> {
-    fn id(&mut self) -> String {
-        let redrive = self.current.input.as_ref().map_or(0, |input| input.redrive);
-        let id = identity::derived_id(
-            &self.current.event.execution_id,
-            &self.current.event.event_id,
-            redrive,
-            self.task_id,
-            1,
-            self.ordinal,
-        );
-        self.ordinal += 1;
-        id
-    }
-
-    fn event(&mut self, new: &NewEvent, branch: Option<(String, String)>) -> Result<Queued, TaskFailure> {
-        if is_reserved(&new.event_type) {
-            return Err(invalid(format!("event type {:?} is the engine's own and can't be emitted", new.event_type)));
-        }
-        let mut event = self.current.event.follow_up(&name("event_type", &new.event_type)?);
-        let class = new.message_class.unwrap_or(MessageClass::Fact);
-        event.event_id = self.id();
-        event.occurred_at = self.step.now;
-        event.source = Some(self.task_id.to_owned());
-        event.message_class = class.as_str().to_owned();
-        event.channel = new.channel.unwrap_or(Channel::default_for(class)).as_str().to_owned();
-        event.payload = returned("payload", &new.payload, self.step)?;
-        (event.scope, event.branch) = branch.unzip();
-        Ok(Queued { event: Box::new(event), depth: self.current.depth + 1, input: None, opens: None, logged: false })
-    }
-
-    fn scope(&mut self, fan_out: &FanOut) -> Result<(Scope, Vec<Queued>), TaskFailure> {
-        let id = self.id();
-        let mut names = std::collections::BTreeSet::new();
-        let mut not_required = Vec::new();
-        let mut first_events = Vec::new();
-        for (ordinal, branch) in fan_out.branches.iter().enumerate() {
-            let branch_name = name("branch name", &branch.name)?;
-            if !names.insert(branch_name.clone()) {
-                return Err(invalid(format!("two branches are named {branch_name:?}")));
-            }
-            let Some(event) = &branch.event else {
-                not_required.push(branch_name);
-                continue;
-            };
-            let mut first = self.event(event, Some((id.clone(), branch_name)))?;
-            let ends_on = optional_name("ends_on", branch.ends_on.as_deref())?;
-            first.opens = Some(BranchOpening { ordinal: ordinal as i32, ends_on });
-            first_events.push(first);
-        }
-        let scope = Scope {
-            execution_id: self.current.event.execution_id.clone(),
-            scope: id,
-            name: name("fan_out.name", &fan_out.name)?,
-            parent_scope: self.current.event.scope.clone(),
-            parent_branch: self.current.event.branch.clone(),
-            policy: "all".to_owned(),
-            status: ScopeStatus::Open,
-            total: first_events.len() as i32,
-            succeeded: 0,
-            failed: 0,
-            not_required,
-            completed_event: scope_event("completed_event", &fan_out.completed_event)?,
-            failed_event: scope_event("failed_event", &fan_out.failed_event)?,
-            correlation_id: self.current.event.correlation_id.clone(),
-            opened_by: self.current.event.event_id.clone(),
-        };
-        Ok((scope, first_events))
     }
 }
 

@@ -253,7 +253,7 @@ fn bytes() -> impl Strategy<Value = usize> {
 
 /// Bytes of a name: short, as long as one may be, or far too long.
 fn name_bytes() -> impl Strategy<Value = usize> {
-    prop_oneof![3 => Just(20usize), 2 => Just(256), 1 => Just(90_000)]
+    prop_oneof![4 => Just(20usize), 2 => Just(256), 1 => Just(90_000)]
 }
 
 fn opening() -> impl Strategy<Value = Opening> {
@@ -337,14 +337,15 @@ proptest! {
     #[test]
     fn every_record_fits(
         opening in opening(),
-        tasks in prop::collection::vec(within(), 1..3),
-        inputs in prop::collection::vec(bytes(), 0..4),
+        tasks in prop::collection::vec(within(), 0..3),
+        inputs in prop::collection::vec(bytes(), 1..4),
         step_max_events in prop_oneof![Just(1u32), Just(4), Just(256)],
+        context_max_bytes in prop_oneof![Just(110_000usize), Just(500_000)],
     ) {
         let limits = Limits {
             payload_max_bytes: 100_000,
             effects_max_bytes: 100_000,
-            context_max_bytes: 150_000,
+            context_max_bytes,
             step_max_events,
             ..Limits::default()
         };

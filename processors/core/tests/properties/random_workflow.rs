@@ -88,6 +88,11 @@ pub fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What a task says that its work came to.
+fn result() -> impl Strategy<Value = Value> {
+    prop_oneof![1 => Just(Value::Null), 3 => json_value()]
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let path = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4);
     (path, prop::option::weighted(0.8, json_value())).prop_map(|(path, value)| Change { path, value })
@@ -107,9 +112,9 @@ fn deed() -> impl Strategy<Value = Deed> {
             .prop_map(|(event_type, key)| Deed::Wait { event_type, key }),
         1 => json_value().prop_map(Deed::Complete),
         1 => Just(Deed::Fail),
-        4 => (json_value(), prop::bool::weighted(0.05))
+        4 => (result(), prop::bool::weighted(0.05))
             .prop_map(|(result, anywhere)| Deed::CompleteBranch { result, anywhere }),
-        6 => json_value().prop_map(Deed::Result),
+        6 => result().prop_map(Deed::Result),
     ]
 }
 

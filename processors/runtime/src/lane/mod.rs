@@ -2,8 +2,10 @@
 //!
 //! Only this thread touches Kafka. What it must hold to is written in ARCHITECTURE.md, "Invariants".
 
+mod assignment;
 mod batch;
 mod due;
+mod ending;
 mod partition;
 mod tally;
 
@@ -17,15 +19,12 @@ use thalweg_core::{Channel, Limits, Workflows};
 
 use crate::fail_point::{FailPoint, FailPoints};
 use crate::health::LaneHealth;
-use crate::kafka::{ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, Polled};
+use crate::kafka::{Ended, InboxMessage, Kafka, KafkaFault, Polled};
 use crate::registry::Registry;
 use crate::tasks::InlineTasks;
-use crate::telemetry::{
-    LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked, TransactionEnded,
-    TransactionOutcome,
-};
+use crate::telemetry::{LagSeen, PartitionGauges};
 use batch::{Batch, ChangedRecord};
-use partition::{Partition, Phase, tolerate};
+use partition::Partition;
 
 /// How long a lane without work waits for a record before it looks round.
 const IDLE_POLL: Duration = Duration::from_millis(50);
@@ -215,89 +214,6 @@ impl<K: Kafka> Lane<K> {
         Ok(())
     }
 
-    fn assigned(&mut self, partitions: Vec<i32>, generation: K::Generation) {
-        self.generation = Some(generation);
-        for number in partitions {
-            PartitionAssigned { partition: number }.emit();
-            self.health.assigned(&[number]);
-            self.partitions.insert(number, Partition::new(number));
-        }
-        self.health.joined();
-    }
-
-    /// What is lost is forgotten at once: its records, its cache, its restore.
-    fn revoked(&mut self, partitions: &[i32]) {
-        self.generation = None;
-        self.waiting.retain(|message| !partitions.contains(&message.partition));
-        for number in partitions {
-            if self.partitions.remove(number).is_some() {
-                if let Err(fault) = self.kafka.leave_contexts(*number) {
-                    tracing::debug!(%fault, "leaving the contexts of a revoked partition");
-                }
-                PartitionRevoked { partition: *number }.emit();
-            }
-            self.health.revoked(&[*number]);
-        }
-    }
-
-    fn restore(&mut self) -> Result<(), LaneError> {
-        if self.partitions.values().all(Partition::is_at_rest) {
-            return Ok(());
-        }
-        let locating: Vec<i32> = self.partitions.values().filter(|p| p.is_locating()).map(|p| p.number).collect();
-        let committed = match locating.as_slice() {
-            [] => BTreeMap::new(),
-            some => tolerate(self.kafka.committed(some))?.unwrap_or_default(),
-        };
-        for partition in self.partitions.values_mut() {
-            partition.locate(&mut self.kafka, committed.get(&partition.number).copied())?;
-        }
-        let until = Instant::now() + RESTORE_SLICE;
-        while self.partitions.values().any(|p| matches!(p.phase, Phase::Reading(_))) {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.kafka.poll_contexts(left).map_err(LaneError::Kafka)? {
-                ContextsPolled::Idle => break,
-                ContextsPolled::Record(number, key, value) => {
-                    if let Some(partition) = self.partitions.get_mut(&number) {
-                        partition.take(&key, value, &self.fixtures.schemas)?;
-                    }
-                }
-                ContextsPolled::End(number) => self.restored(number)?,
-            }
-            if left.is_zero() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn restored(&mut self, number: i32) -> Result<(), LaneError> {
-        let Some(partition) = self.partitions.get_mut(&number) else { return Ok(()) };
-        match partition.finish(&mut self.kafka, &self.fixtures.schemas)? {
-            Some(restored) => {
-                PartitionRestored { partition: number, contexts: restored.contexts, seconds: restored.seconds }.emit();
-                self.health.restored(number);
-                gauges(partition);
-            }
-            // The end is told once: what could not be finished now starts over.
-            None if matches!(partition.phase, Phase::Reading(_)) => self.start_over(number),
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Forgets what is known of a partition and restores it as at its assignment.
-    fn start_over(&mut self, number: i32) {
-        self.waiting.retain(|message| message.partition != number);
-        for answer in [self.kafka.pause(&[number]), self.kafka.leave_contexts(number)] {
-            if let Err(fault) = answer {
-                tracing::debug!(%fault, partition = number, "restore starts over");
-            }
-        }
-        self.health.assigned(&[number]);
-        self.partitions.insert(number, Partition::new(number));
-    }
-
     fn step<'a>(&mut self, fixtures: &'a Fixtures) -> Result<Batch<'a>, LaneError> {
         let mut batch = Batch::new(fixtures);
         if self.generation.is_none() {
@@ -347,22 +263,6 @@ impl<K: Kafka> Lane<K> {
         Ok(())
     }
 
-    /// A partition with an execution whose workflow this router does not run waits for one that does.
-    fn stop_partitions(&mut self, batch: &Batch) {
-        for (number, workflow_id) in &batch.unlisted {
-            let reason = format!("it holds an execution of workflow {workflow_id:?}, which this router does not run");
-            tracing::error!(partition = number, reason, "a partition is stopped");
-            if let Err(fault) = self.kafka.pause(&[*number]) {
-                tracing::debug!(%fault, partition = number, "pausing a stopped partition");
-            }
-            self.health.stopped(*number, reason);
-            self.waiting.retain(|message| message.partition != *number);
-            if let Some(partition) = self.partitions.get_mut(number) {
-                partition.phase = Phase::Stopped;
-            }
-        }
-    }
-
     /// One transaction: its records, the offsets right after the last of them, and the commit.
     fn commit(&mut self, batch: &Batch, changed: &[ChangedRecord]) -> Ended {
         let Some(generation) = self.generation.clone() else {
@@ -397,111 +297,6 @@ impl<K: Kafka> Lane<K> {
         self.kafka.send_offsets(&offsets, generation)?;
         self.pass(FailPoint::AfterOffsets);
         self.kafka.drain();
-        Ok(())
-    }
-
-    fn publish(
-        &mut self,
-        batch: Batch,
-        changed: Vec<ChangedRecord>,
-        ended: Ended,
-        began: Instant,
-    ) -> Result<(), LaneError> {
-        let outcome = match &ended {
-            Ended::Committed => TransactionOutcome::Committed,
-            Ended::Aborted(_) => TransactionOutcome::Aborted,
-            Ended::Unknown(_) | Ended::Fatal(_) => TransactionOutcome::Unknown,
-        };
-        let (seconds, inputs) = (began.elapsed().as_secs_f64(), batch.tally.inputs());
-        TransactionEnded { outcome, seconds, inputs }.emit();
-        match ended {
-            Ended::Committed => {
-                self.pass(FailPoint::AfterCommit);
-                self.backoff = BACKOFF.0;
-                self.take_effect(batch, changed)
-            }
-            Ended::Aborted(fault) => {
-                drop(changed);
-                self.undo(batch, &fault)
-            }
-            Ended::Unknown(fault) => {
-                tracing::warn!(%fault, "the outcome of a transaction is unknown: its partitions are restored");
-                let partitions: Vec<i32> = batch.offsets.keys().copied().collect();
-                self.resolve()?;
-                for number in partitions {
-                    if self.partitions.contains_key(&number) {
-                        self.start_over(number);
-                    }
-                }
-                Ok(())
-            }
-            Ended::Fatal(fault) => Err(LaneError::Kafka(fault)),
-        }
-    }
-
-    fn take_effect(&mut self, batch: Batch, changed: Vec<ChangedRecord>) -> Result<(), LaneError> {
-        let schemas = Arc::clone(&self.fixtures.schemas);
-        for record in changed {
-            if let Some(partition) = self.partitions.get_mut(&record.outgoing.partition) {
-                let value = record.outgoing.value.unwrap_or_default();
-                partition.cache.put(&record.key, value, &schemas).map_err(LaneError::Record)?;
-            }
-        }
-        for (number, execution) in batch.executions() {
-            let Some(partition) = self.partitions.get_mut(&number) else { continue };
-            if let Some(stub) = execution.stub() {
-                partition.cache.close(execution.id(), stub, &schemas);
-            } else if execution.has_queued() {
-                partition.due.push(execution.id());
-            }
-        }
-        for (number, offset) in &batch.offsets {
-            if let Some(partition) = self.partitions.get_mut(number) {
-                partition.next_offset = *offset;
-                gauges(partition);
-            }
-        }
-        batch.tally.emit();
-        Ok(())
-    }
-
-    /// After an abort: nothing has happened. The caches never knew; the inbox is read again from where it was, and the
-    /// executions with pending work are found again.
-    fn undo(&mut self, batch: Batch, fault: &KafkaFault) -> Result<(), LaneError> {
-        match fault {
-            KafkaFault::Rebalance(_) => tracing::info!(%fault, "a transaction was aborted: the group has moved on"),
-            _ => {
-                tracing::warn!(%fault, "a transaction was aborted and is tried again");
-                std::thread::sleep(self.backoff);
-                self.backoff = (self.backoff * 2).min(BACKOFF.1);
-            }
-        }
-        for (number, id) in batch.gone_on.into_iter().rev() {
-            if let Some(partition) = self.partitions.get_mut(&number) {
-                partition.due.put_back(id);
-            }
-        }
-        self.waiting.retain(|message| !batch.offsets.contains_key(&message.partition));
-        for number in batch.offsets.into_keys() {
-            let Some(partition) = self.partitions.get(&number) else { continue };
-            if let Err(fault) = self.kafka.serve(&[(number, partition.next_offset)]) {
-                tracing::info!(%fault, partition = number, "could not go back after an abort: it is restored");
-                self.start_over(number);
-            }
-        }
-        Ok(())
-    }
-
-    fn resolve(&mut self) -> Result<(), LaneError> {
-        while !self.is_stopped() {
-            match self.kafka.resolve() {
-                Ok(()) => return Ok(()),
-                Err(fault @ (KafkaFault::Fatal(_) | KafkaFault::InstanceInUse(_))) => {
-                    return Err(LaneError::Kafka(fault));
-                }
-                Err(fault) => tracing::warn!(%fault, "the broker does not answer; the transaction stays unknown"),
-            }
-        }
         Ok(())
     }
 

@@ -1,0 +1,92 @@
+//! What an outcome emits: events and scopes with their derived ids.
+
+use super::outcome::{invalid, name, optional_name, returned, scope_event};
+use super::{Current, Step};
+use crate::channel::Channel;
+use crate::context::{BranchOpening, Scope};
+use crate::execution::Queued;
+use crate::identity;
+use crate::inbound::is_reserved;
+use crate::message_class::MessageClass;
+use crate::outcome::{FanOut, NewEvent};
+use crate::status::ScopeStatus;
+use crate::task::TaskFailure;
+
+/// Makes what one outcome asks for; ids count up in the order of making.
+pub(super) struct Emission<'a> {
+    pub current: &'a Current,
+    pub task_id: &'a str,
+    pub step: &'a Step<'a>,
+    pub ordinal: usize,
+}
+
+impl Emission<'_> {
+    pub fn id(&mut self) -> String {
+        let redrive = self.current.input.as_ref().map_or(0, |input| input.redrive);
+        let id = identity::derived_id(
+            &self.current.event.execution_id,
+            &self.current.event.event_id,
+            redrive,
+            self.task_id,
+            1,
+            self.ordinal,
+        );
+        self.ordinal += 1;
+        id
+    }
+
+    pub fn event(&mut self, new: &NewEvent, branch: Option<(String, String)>) -> Result<Queued, TaskFailure> {
+        if is_reserved(&new.event_type) {
+            return Err(invalid(format!("event type {:?} is the engine's own and can't be emitted", new.event_type)));
+        }
+        let mut event = self.current.event.follow_up(&name("event_type", &new.event_type)?);
+        let class = new.message_class.unwrap_or(MessageClass::Fact);
+        event.event_id = self.id();
+        event.occurred_at = self.step.now;
+        event.source = Some(self.task_id.to_owned());
+        event.message_class = class.as_str().to_owned();
+        event.channel = new.channel.unwrap_or(Channel::default_for(class)).as_str().to_owned();
+        event.payload = returned("payload", &new.payload, self.step)?;
+        (event.scope, event.branch) = branch.unzip();
+        Ok(Queued { event: Box::new(event), depth: self.current.depth + 1, input: None, opens: None, logged: false })
+    }
+
+    pub fn scope(&mut self, fan_out: &FanOut) -> Result<(Scope, Vec<Queued>), TaskFailure> {
+        let id = self.id();
+        let mut names = std::collections::BTreeSet::new();
+        let mut not_required = Vec::new();
+        let mut first_events = Vec::new();
+        for (ordinal, branch) in fan_out.branches.iter().enumerate() {
+            let branch_name = name("branch name", &branch.name)?;
+            if !names.insert(branch_name.clone()) {
+                return Err(invalid(format!("two branches are named {branch_name:?}")));
+            }
+            let Some(event) = &branch.event else {
+                not_required.push(branch_name);
+                continue;
+            };
+            let mut first = self.event(event, Some((id.clone(), branch_name)))?;
+            let ends_on = optional_name("ends_on", branch.ends_on.as_deref())?;
+            first.opens = Some(BranchOpening { ordinal: ordinal as i32, ends_on });
+            first_events.push(first);
+        }
+        let scope = Scope {
+            execution_id: self.current.event.execution_id.clone(),
+            scope: id,
+            name: name("fan_out.name", &fan_out.name)?,
+            parent_scope: self.current.event.scope.clone(),
+            parent_branch: self.current.event.branch.clone(),
+            policy: "all".to_owned(),
+            status: ScopeStatus::Open,
+            total: first_events.len() as i32,
+            succeeded: 0,
+            failed: 0,
+            not_required,
+            completed_event: scope_event("completed_event", &fan_out.completed_event)?,
+            failed_event: scope_event("failed_event", &fan_out.failed_event)?,
+            correlation_id: self.current.event.correlation_id.clone(),
+            opened_by: self.current.event.event_id.clone(),
+        };
+        Ok((scope, first_events))
+    }
+}
