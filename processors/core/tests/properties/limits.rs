@@ -104,6 +104,67 @@ fn a_list_of_pending_events_that_does_not_fit_ends_the_execution() {
     }
 }
 
+#[test]
+fn a_branch_that_ends_with_the_largest_event_there_is_fits() {
+    let open = |_: &Event, _: &mut TaskContext| {
+        let first = NewEvent::new("part", json!({}));
+        Outcome::new().fan_out(FanOut::new("parts").branch_until("one", first, "ended"))
+    };
+    let patch = |_: &Event, context: &mut TaskContext| {
+        context.data["text"] = text(99_000);
+        Outcome::new()
+    };
+    let workflow = Workflow::new("w", "1").task(on(STARTED, "open", open)).task(on("ended", "patch", patch));
+    let workflows = Workflows::new().with(workflow);
+    let limits = Limits { payload_max_bytes: 100_000, effects_max_bytes: 100_000, ..Limits::default() };
+    let mut router = MemoryRouter::new(&workflows, limits);
+    router.send("e", 0, &start(json!({})));
+    let first = router.log("e").published.iter().find(|event| event.event_type == "part").cloned().unwrap();
+    let payload = text(99_900);
+    router.send(
+        "e",
+        1,
+        &json!({
+            "event_type": "ended", "execution_id": "e", "scope": first.scope, "branch": first.branch,
+            "payload": payload,
+        }),
+    );
+    router.commit();
+    router.assert_folded("e");
+    let log = router.log("e");
+    assert!(log.dead_letters.is_empty() && log.largest_event <= 200_000 + REST_BYTES, "{} bytes", log.largest_event);
+    let branch = log.folded.branches.values().next().unwrap();
+    assert_eq!(branch.result.as_ref().map(|result| result.value()), Some(payload));
+    assert!(log.types().contains(&"scope.completed"));
+}
+
+#[test]
+fn waits_count_towards_the_cap_of_the_context() {
+    for (keyed, expected) in [(0, WorkflowStatus::Waiting), (100, WorkflowStatus::LimitExceeded)] {
+        let wait = move |_: &Event, _: &mut TaskContext| {
+            let wait = |number: usize| WaitFor {
+                correlation_key: (number < keyed).then(|| "k".repeat(256)),
+                ..WaitFor::event("never")
+            };
+            (0..100).fold(Outcome::new(), |outcome, number| outcome.wait_for(wait(number)))
+        };
+        let grow = |_: &Event, context: &mut TaskContext| {
+            context.data["text"] = text(80_000);
+            Outcome::new()
+        };
+        let workflow = Workflow::new("w", "1").task(on(STARTED, "wait", wait)).task(on("grow", "grow", grow));
+        let workflows = Workflows::new().with(workflow);
+        let mut router = MemoryRouter::new(&workflows, Limits { context_max_bytes: 100_000, ..Limits::default() });
+        router.send("e", 0, &start(json!({})));
+        router.commit();
+        router.send("e", 1, &json!({"event_type": "grow", "execution_id": "e"}));
+        router.commit();
+        router.assert_folded("e");
+        assert_eq!(router.log("e").folded.context.as_ref().map(|context| context.status), Some(expected));
+        assert!(router.contexts.largest_record() <= 100_000 + REST_BYTES);
+    }
+}
+
 /// A task of one event, and how many bytes it adds to data.
 fn adding_tasks(bytes: &[usize]) -> Workflows {
     let mut workflow = Workflow::new("w", "1");
