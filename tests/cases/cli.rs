@@ -367,8 +367,8 @@ fn the_demo_needs_nothing_and_says_on_what_it_runs() {
     let rows =
         ["claims ", "completed ", "waiting ", "joins ", "dead letters ", "latency p50 ", "latency p99 ", "EXECUTION "];
     assert_lines(&ran.stdout, &[&rows[..], &["1  workflow.started", "13  workflow.completed"]].concat());
-    // Nothing of the router's log.
-    assert_eq!(ran.stderr, "");
+    // How far it is, on a slow machine, but nothing of the router's log.
+    assert!(!ran.stderr.contains("WARN") && !ran.stderr.contains("ERROR"), "{ran:#?}");
     let ran = thalweg.run(&["demo", "--claims", "40", "-o", "json"]).expect(0);
     assert!(ran.stderr.contains("In-process imitation of Kafka"), "{ran:#?}");
     assert_demo(&ran.document());

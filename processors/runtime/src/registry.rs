@@ -13,6 +13,8 @@ use thalweg_core::codec::{Fingerprint, Schemas};
 
 /// How long reading the registry to its end, or writing to it, may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause before its end is asked for again.
+const END_PAUSE: Duration = Duration::from_millis(50);
 /// Key prefix of a schema: `schema/` and the fingerprint's bytes in hexadecimal.
 const SCHEMA_PREFIX: &str = "schema/";
 
@@ -86,8 +88,8 @@ impl Registry {
     /// Takes in what is new up to the present end; returns the fingerprints that were seen.
     fn read_to_end(&self) -> Result<Vec<Fingerprint>, KafkaError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, end) = reader.consumer.fetch_watermarks(&self.topic, 0, TIMEOUT)?;
         let deadline = Instant::now() + TIMEOUT;
+        let end = self.end(&reader.consumer, deadline)?;
         let mut seen = Vec::new();
         while reader.position < end {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -107,6 +109,17 @@ impl Registry {
             reader.position = position;
         }
         Ok(seen)
+    }
+
+    /// Its end offset. A topic that was created just now has no leader for a moment.
+    fn end(&self, consumer: &BaseConsumer, deadline: Instant) -> Result<i64, KafkaError> {
+        loop {
+            match consumer.fetch_watermarks(&self.topic, 0, TIMEOUT) {
+                Ok((_, end)) => return Ok(end),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => std::thread::sleep(END_PAUSE),
+            }
+        }
     }
 
     fn learn(&self, key: &[u8], text: &[u8]) -> Option<Fingerprint> {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use thalweg_runtime::telemetry::Metrics;
@@ -67,7 +67,7 @@ impl Burden {
     ///
     /// # Errors
     /// Where the broker would soon drop records of its partition.
-    pub fn add(&mut self, message: &BorrowedMessage) -> Result<(), CommandError> {
+    pub fn add(&mut self, message: &impl Message) -> Result<(), CommandError> {
         let headers = message.headers().map_or(0, |headers| {
             headers.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum()
         });
@@ -76,7 +76,8 @@ impl Burden {
             None => self.bytes.entry(message.topic().to_owned()).or_default(),
         };
         let bytes = partitions.entry(message.partition()).or_default();
-        *bytes += message.key_len() + message.payload_len() + headers + RECORD_OVERHEAD_BYTES;
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        *bytes += length(message.key()) + length(message.payload()) + headers + RECORD_OVERHEAD_BYTES;
         if *bytes <= PARTITION_MAX_BYTES {
             return Ok(());
         }
@@ -105,4 +106,35 @@ pub fn check_transactions() -> Result<(), CommandError> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::{OwnedMessage, Timestamp};
+    use thalweg_runtime::telemetry::{TransactionEnded, TransactionOutcome};
+
+    use super::*;
+
+    #[test]
+    fn a_partition_is_full_before_the_broker_drops_its_records() {
+        let record = |partition| {
+            let value = vec![0; 1024 * 1024];
+            OwnedMessage::new(Some(value), None, "inbox".to_owned(), Timestamp::NotAvailable, partition, 0, None)
+        };
+        let mut burden = Burden::default();
+        for partition in [0, 0, 0, 1, 1, 1] {
+            burden.add(&record(partition)).unwrap();
+        }
+        let full = burden.add(&record(1)).unwrap_err().to_string();
+        assert!(full.contains("inbox, partition 1"), "{full}");
+    }
+
+    #[test]
+    fn an_aborted_transaction_is_noticed() {
+        Metrics::install().unwrap();
+        TransactionEnded { outcome: TransactionOutcome::Committed, seconds: 0.0, inputs: 1 }.emit();
+        check_transactions().unwrap();
+        TransactionEnded { outcome: TransactionOutcome::Aborted, seconds: 0.0, inputs: 1 }.emit();
+        check_transactions().unwrap_err();
+    }
 }

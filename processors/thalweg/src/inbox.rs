@@ -1,15 +1,14 @@
 //! Writes to the inbox, as any client may.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 use serde_json::Value;
 
 use crate::connection::Connection;
@@ -17,8 +16,6 @@ use crate::error::CommandError;
 
 /// How long the brokers may take to acknowledge a record.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// One wait for acknowledgements.
-const SLICE: Duration = Duration::from_millis(1);
 
 /// Where a record lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +38,7 @@ impl fmt::Display for Position {
 pub struct Inbox<'a> {
     connection: &'a Connection,
     producer: ThreadedProducer<Acknowledgements>,
+    answers: Receiver<Answer>,
 }
 
 impl<'a> Inbox<'a> {
@@ -60,7 +58,8 @@ impl<'a> Inbox<'a> {
         if client.get("linger.ms").is_none() {
             client.set("linger.ms", "0");
         }
-        Ok(Inbox { connection, producer: client.create_with_context(Acknowledgements::default())? })
+        let (sender, answers) = mpsc::channel();
+        Ok(Inbox { connection, producer: client.create_with_context(Acknowledgements(sender))?, answers })
     }
 
     /// Writes an event and waits until it is acknowledged.
@@ -69,15 +68,10 @@ impl<'a> Inbox<'a> {
     /// Where it is not, or not in time.
     pub fn send(&self, key: Option<&str>, event: &Value) -> Result<Position, CommandError> {
         self.begin(key, event)?;
-        let deadline = Instant::now() + TIMEOUT + Duration::from_secs(1);
-        loop {
-            if let Some(position) = self.acknowledged()? {
-                return Ok(position);
-            }
-            if Instant::now() > deadline {
-                return Err(self.connection.unreachable());
-            }
-            self.producer.poll(SLICE);
+        // librdkafka answers in time; what is added is for its own rounding.
+        match self.answers.recv_timeout(TIMEOUT + Duration::from_secs(1)) {
+            Ok(answer) => self.judged(answer),
+            Err(_) => Err(self.connection.unreachable()),
         }
     }
 
@@ -97,20 +91,22 @@ impl<'a> Inbox<'a> {
     /// # Errors
     /// Where that record was not written.
     pub fn acknowledged(&self) -> Result<Option<Position>, CommandError> {
-        match self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
-            None => Ok(None),
-            Some(Ok(position)) => Ok(Some(position)),
-            Some(Err(KafkaError::MessageProduction(rdkafka::types::RDKafkaErrorCode::MessageTimedOut))) => {
-                Err(self.connection.unreachable())
-            }
-            Some(Err(error)) => Err(error.into()),
-        }
+        self.answers.try_recv().ok().map(|answer| self.judged(answer)).transpose()
+    }
+
+    fn judged(&self, answer: Answer) -> Result<Position, CommandError> {
+        answer.map_err(|error| match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageTimedOut) => self.connection.unreachable(),
+            _ => error.into(),
+        })
     }
 }
 
-/// What became of the records, in the order of the answers.
-#[derive(Default)]
-struct Acknowledgements(Mutex<VecDeque<Result<Position, KafkaError>>>);
+/// What became of a record.
+type Answer = Result<Position, KafkaError>;
+
+/// Passes on what became of the records, in the order of the answers.
+struct Acknowledgements(Sender<Answer>);
 
 impl ClientContext for Acknowledgements {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -134,6 +130,7 @@ impl ProducerContext for Acknowledgements {
             }),
             Err((error, _)) => Err(error.clone()),
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(answer);
+        // It fails where nobody waits any more.
+        let _ = self.0.send(answer);
     }
 }

@@ -23,8 +23,9 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(60);
 const REINIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an abort may take before its outcome counts as unknown.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one wait for room in the producer's queue lasts.
-const QUEUE_WAIT: Duration = Duration::from_millis(5);
+/// The pauses of a wait for the producer, which its own thread serves meanwhile. Not by `poll` with a time-out: rdkafka
+/// 0.39 cuts what is left of it to whole milliseconds and spins through the last one (tried: half of the lane's CPU).
+const WAIT_PAUSE: Duration = Duration::from_micros(100);
 /// Records that a producer holds at most; a batch's outputs stay below.
 const QUEUE_MAX_RECORDS: &str = "1000000";
 /// Bytes of a batch of records, below the channels' record limit.
@@ -101,9 +102,8 @@ impl Transactions {
 
     /// The library's own flush inside commit_transaction sleeps 100 ms at a time.
     pub fn drain(&mut self) {
-        let producer = self.current();
-        while producer.in_flight_count() > 0 {
-            producer.poll(Duration::from_millis(1));
+        while self.current().in_flight_count() > 0 {
+            std::thread::sleep(WAIT_PAUSE);
         }
     }
 
@@ -235,7 +235,7 @@ fn send(producer: &LaneProducer, record: &Outgoing) -> Result<(), KafkaFault> {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                 outgoing = refused;
-                producer.poll(QUEUE_WAIT);
+                std::thread::sleep(WAIT_PAUSE);
             }
             Err((error, _)) => return Err(KafkaFault::Retriable(format!("{}: {error}", record.topic))),
         }
@@ -266,7 +266,7 @@ impl Forwarder {
     pub fn wait(&mut self) -> Result<(), KafkaFault> {
         let deadline = Instant::now() + self.timeout;
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.producer.poll(Duration::from_millis(1));
+            std::thread::sleep(WAIT_PAUSE);
         }
         let undelivered = self.undelivered.0.swap(0, Ordering::Relaxed);
         if undelivered > 0 || self.producer.in_flight_count() > 0 {

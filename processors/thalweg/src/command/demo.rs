@@ -57,14 +57,16 @@ impl Demo {
     }
 
     fn run_on(&self, config: &Config, in_process: bool) -> Result<(), CommandError> {
-        let connection = Connection::open(config)?;
+        let (follower, reader) = (Connection::open_to_follow(config)?, Connection::open(config)?);
+        let mut run = Run::new(&follower, self.claims, in_process)?;
         let router = Router::start(config, Workflows::new().with(claims::workflow()), None)?;
-        let run = Run::new(&connection, self.claims, in_process).and_then(|run| run.complete(router.admin_addr()));
+        let followed = run.follow(router.admin_addr());
         router.stop();
         // Where both failed, the router is the cause.
         router.join()?;
-        let summary = run?;
-        self.show(&summary, &History::read(&connection, &summary.shown)?)
+        followed?;
+        let summary = run.summary(&reader)?;
+        self.show(&summary, &History::read(&reader, &summary.shown)?)
     }
 
     /// The first line is on standard output unless that is for programs.

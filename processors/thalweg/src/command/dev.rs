@@ -51,7 +51,7 @@ impl Dev {
         config.partitions = PARTITIONS;
         // It ends with this function, after the clients.
         let _broker = InProcessBroker::start(&mut config)?;
-        let watch = Watch::start(&config);
+        let watch = Watch::start(&config)?;
         let served = serve(&config);
         // What the broker can't bear is why it was asked to stop.
         watch.end()?;
@@ -89,18 +89,19 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(config: &Config) -> Watch {
+    fn start(config: &Config) -> Result<Watch, CommandError> {
+        let connection = Connection::open_to_follow(config)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (config, stopped) = (config.clone(), Arc::clone(&stop));
+        let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
-            let followed = follow_everything(&config, &stopped);
+            let followed = follow_everything(&connection, &stopped);
             if followed.is_err() {
                 // It fails for no process that may signal itself.
                 let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
             }
             followed
         });
-        Watch { stop, thread }
+        Ok(Watch { stop, thread })
     }
 
     /// Ends before the broker does, and says why it had to end the process, where it had.
@@ -110,8 +111,7 @@ impl Watch {
     }
 }
 
-fn follow_everything(config: &Config, stop: &AtomicBool) -> Result<(), CommandError> {
-    let connection = Connection::open_to_follow(config)?;
+fn follow_everything(connection: &Connection, stop: &AtomicBool) -> Result<(), CommandError> {
     let topics = connection.topics();
     let mut followed: Vec<&str> = topics.channel_topics().into_iter().collect();
     followed.extend([topics.inbox(), topics.contexts(), topics.registry(), topics.dead_letters()]);

@@ -1,8 +1,8 @@
 //! The demo: claims are sent, followed to their ends, and summed up.
 
 mod claims;
+mod health;
 mod progress;
-mod readiness;
 mod run;
 mod summary;
 

@@ -10,8 +10,8 @@ use thalweg_core::effect::Effect;
 use thalweg_core::{Event, ScopeStatus, WorkflowStatus};
 
 use super::claims;
+use super::health::{check_alive, waits_for};
 use super::progress::Progress;
-use super::readiness;
 use super::summary::Summary;
 use crate::connection::Connection;
 use crate::decoder::Decoder;
@@ -26,7 +26,7 @@ use crate::reading::{Polled, Span};
 const IN_FLIGHT_MAX: usize = 64;
 /// One wait for records.
 const SLICE: Duration = Duration::from_millis(2);
-/// Between two looks at the router's transactions.
+/// Between two looks at the router.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// Between two looks whether the router is ready.
 const READY_PAUSE: Duration = Duration::from_millis(20);
@@ -57,6 +57,8 @@ pub struct Run<'a> {
     joins: u64,
     dead_letters: u64,
     burden: Option<Burden>,
+    ready_after: Duration,
+    took: Duration,
 }
 
 impl<'a> Run<'a> {
@@ -77,17 +79,19 @@ impl<'a> Run<'a> {
             joins: 0,
             dead_letters: 0,
             burden: in_process.then(Burden::default),
+            ready_after: Duration::ZERO,
+            took: Duration::ZERO,
         })
     }
 
     /// Waits for the router, sends every claim and follows it to its end, or to the wait in which it is left.
     ///
     /// # Errors
-    /// Where Kafka fails, the in-process broker can't go on, or nothing moves any more.
-    pub fn complete(mut self, router: SocketAddr) -> Result<Summary, CommandError> {
+    /// Where Kafka or the router fails, the in-process broker can't go on, or nothing moves any more.
+    pub fn follow(&mut self, router: SocketAddr) -> Result<(), CommandError> {
         let mut progress = Progress::new();
         let began = Instant::now();
-        self.follow()?;
+        self.begin_reading()?;
         await_router(router, &mut progress)?;
         let ready = Instant::now();
         let (mut heard, mut checked) = (ready, ready);
@@ -100,6 +104,7 @@ impl<'a> Run<'a> {
             while self.inbox.acknowledged()?.is_some() {}
             if checked.elapsed() >= CHECK_INTERVAL {
                 checked = Instant::now();
+                check_alive(router)?;
                 if self.burden.is_some() {
                     check_transactions()?;
                 }
@@ -109,13 +114,12 @@ impl<'a> Run<'a> {
             }
             progress.show(|| self.progress());
         }
-        let took = ready.elapsed();
-        self.read_the_rest()?;
-        Ok(self.summary(ready - began, took))
+        (self.ready_after, self.took) = (ready - began, ready.elapsed());
+        Ok(())
     }
 
     /// Reads the channels and the dead letters from now on; of an in-process broker, all there is.
-    fn follow(&mut self) -> Result<(), CommandError> {
+    fn begin_reading(&mut self) -> Result<(), CommandError> {
         let topics = self.connection.topics();
         let mut followed: Vec<&str> = topics.channel_topics().into_iter().collect();
         followed.push(topics.dead_letters());
@@ -129,16 +133,20 @@ impl<'a> Run<'a> {
         self.connection.start_at(self.followed.iter().map(|span| (span.topic.as_str(), span.partition, span.begin)))
     }
 
-    /// The end of the last claim may have been read before other events of it.
-    fn read_the_rest(&mut self) -> Result<(), CommandError> {
+    /// What it came to. The end of the last claim may have been read before other events of it, so what is left is read
+    /// with `connection`.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn summary(mut self, connection: &Connection) -> Result<Summary, CommandError> {
         let mut rest = std::mem::take(&mut self.followed);
         let partitions: Vec<(&str, i32)> = rest.iter().map(|span| (span.topic.as_str(), span.partition)).collect();
-        let now = self.connection.spans(&partitions)?;
+        let now = connection.spans(&partitions)?;
         for (span, now) in rest.iter_mut().zip(now) {
             span.end = now.end;
         }
-        let connection = self.connection;
-        connection.read_to_end(&rest, |message| self.take(message))
+        connection.read_to_end(&rest, |message| self.take(message))?;
+        Ok(self.summed_up())
     }
 
     fn unsent(&self) -> u64 {
@@ -246,7 +254,7 @@ impl<'a> Run<'a> {
         ))
     }
 
-    fn summary(self, ready_after: Duration, took: Duration) -> Summary {
+    fn summed_up(self) -> Summary {
         let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
         for number in 0..self.total {
             *kinds.entry(claims::kind_name(claims::kind(number))).or_default() += 1;
@@ -265,8 +273,8 @@ impl<'a> Run<'a> {
             joins: self.joins,
             dead_letters: self.dead_letters,
             events: self.events,
-            ready_after,
-            took,
+            ready_after: self.ready_after,
+            took: self.took,
             in_flight_max: IN_FLIGHT_MAX,
             latencies,
             shown: claims::execution_id(claims::shown(self.total)),
@@ -278,8 +286,8 @@ impl<'a> Run<'a> {
 fn await_router(admin: SocketAddr, progress: &mut Progress) -> Result<(), CommandError> {
     let deadline = Instant::now() + STILL_MAX;
     loop {
-        let reason = readiness::waits_for(admin).map_err(CommandError::Start)?;
-        let Some(reason) = reason else { return Ok(()) };
+        check_alive(admin)?;
+        let Some(reason) = waits_for(admin)? else { return Ok(()) };
         if Instant::now() >= deadline {
             return Err(CommandError::Failed(format!("the router is not ready: {reason}")));
         }

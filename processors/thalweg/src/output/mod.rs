@@ -55,7 +55,7 @@ pub fn print(text: &str) -> Result<(), CommandError> {
 /// Prints a JSON document over several lines.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &Value) -> Result<(), CommandError> {
     print(&format!("{value:#}"))
 }
