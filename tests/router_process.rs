@@ -108,7 +108,7 @@ fn serve() {
     }
     init_processor_log().unwrap();
     let config = Config::load(None, &Overrides::default()).unwrap();
-    let router = Router::start(&config, workflows::all(), doom()).unwrap();
+    let router = Router::start(&config, workflows::all(), doom()).unwrap_or_else(|error| panic!("{error}"));
     router.run_until_signal().unwrap();
 }
 

@@ -15,6 +15,7 @@ mod misbehaving_tasks;
 mod python_reader;
 mod rebalance;
 mod restore;
+mod security;
 mod suspension;
 mod takeover;
 mod unknown_outcome;

@@ -44,3 +44,18 @@ fn contexts_without_a_committed_offset_stop_the_router() {
     assert!(second.process.log().contains("INBOX_REPLACED"), "{}", second.process.log());
     assert_eq!(namespace.history("e").len(), 4, "nothing was done twice");
 }
+
+/// The contexts got another partition: an execution's context would be looked for where it is not.
+#[test]
+fn another_partition_count_stops_the_router() {
+    let namespace = Namespace::new("partitions");
+    let contexts = namespace.topics.contexts();
+    let bootstrap = broker().internal_bootstrap();
+    broker().java_tool(
+        "org.apache.kafka.tools.TopicCommand",
+        &["--bootstrap-server", bootstrap, "--alter", "--topic", contexts, "--partitions", "3"],
+    );
+    let mut router = RouterProcess::start(&namespace, "a");
+    assert!(!router.process.wait_exit(DEADLINE).success());
+    assert!(router.process.log().contains("PARTITIONS_CHANGED"), "{}", router.process.log());
+}
