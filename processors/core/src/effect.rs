@@ -315,6 +315,12 @@ impl Records {
                 branch.result.clone_from(&done.result);
             }
         }
+        // Nobody waits for what a branch that is done has asked for.
+        if let Some(context) = &mut self.context {
+            let of_branch =
+                |wait: &Wait| wait.scope.as_ref() == Some(&done.scope) && wait.branch.as_ref() == Some(&done.branch);
+            context.waits.retain(|wait| !of_branch(wait));
+        }
         if let Some(scope) = self.scopes.get_mut(&done.scope) {
             match done.status {
                 BranchStatus::Failed => scope.failed += 1,

@@ -144,3 +144,26 @@ fn a_claim_fans_out_joins_and_completes() {
         }
     }
 }
+
+#[test]
+fn a_branch_that_is_done_waits_for_nothing_more() {
+    let workflow = Workflow::new("w", "1")
+        .task(task("first", inbound::STARTED, |_, _| {
+            let branch = NewEvent::new("a.requested", json!({}));
+            Ok(Outcome::new().fan_out(FanOut::new("checks").then("checks.done").branch("a", branch)))
+        }))
+        .task(task("a", "a.requested", |_, _| {
+            let next = NewEvent::new("a.decided", json!({}));
+            Ok(Outcome::new().wait_for(WaitFor::event("answer")).emit(next))
+        }))
+        .task(task("decided", "a.decided", |_, _| Ok(Outcome::new().complete_branch(json!(1)))))
+        .task(task("done", "checks.done", |_, _| Ok(Outcome::new())));
+    let workflows = Workflows::new().with(workflow);
+    let limits = Limits::default();
+    let step = Step { now: 5, workflows: &workflows, limits: &limits, store: &EmptyStore };
+    let mut execution = Execution::unknown("e");
+    let start = inbound("e", 0, json!({"event_type": inbound::STARTED, "workflow_id": "w"}));
+    drive(&mut execution, Some(start), &step, &mut run_now, &mut || false);
+    let context = execution.context().unwrap();
+    assert_eq!((context.status, context.waits.len(), context.stalled), (WorkflowStatus::Running, 0, true));
+}
