@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use thalweg_core::Workflows;
 use thalweg_router::Router;
 use thalweg_runtime::{Config, FailPoint, FailPoints, Overrides, init_processor_log};
 
@@ -15,6 +17,9 @@ use crate::workflows;
 const ROLE: &str = "THALWEG_TEST_ROLE";
 /// `point:passes:KILL` or `point:passes:STOP`: where, at which pass of it, and how the router ends or halts itself.
 const FAIL_POINT: &str = "THALWEG_TEST_FAIL_POINT";
+
+/// The router runs the sample alone.
+pub const SAMPLE_ONLY: &str = "THALWEG_TEST_SAMPLE_ONLY";
 
 /// A router of a namespace.
 pub struct RouterProcess {
@@ -108,7 +113,9 @@ fn serve() {
     }
     init_processor_log().unwrap();
     let config = Config::load(None, &Overrides::default()).unwrap();
-    let router = Router::start(&config, workflows::all(), doom()).unwrap_or_else(|error| panic!("{error}"));
+    let workflows =
+        if std::env::var(SAMPLE_ONLY).is_ok() { Workflows::new().with(claims::workflow()) } else { workflows::all() };
+    let router = Router::start(&config, workflows, doom()).unwrap_or_else(|error| panic!("{error}"));
     router.run_until_signal().unwrap();
 }
 
@@ -121,6 +128,8 @@ fn doom() -> Option<FailPoints> {
     Some(Arc::new(move |at: FailPoint| {
         if format!("{at:?}") == parts[0] && passes.fetch_add(1, Ordering::Relaxed) + 1 == pass {
             rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+            // The signal reaches the other threads first: this one must not get past the place meanwhile.
+            std::thread::park_timeout(Duration::from_secs(1));
         }
     }))
 }

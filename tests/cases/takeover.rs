@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::load::{self, borrowed};
 use crate::namespace::{DEADLINE, Namespace};
-use crate::router_process::RouterProcess;
-use crate::support::{Signal, broker};
+use crate::router_process::{RouterProcess, SAMPLE_ONLY};
+use crate::support::{Signal, broker, eventually_observed};
 
 const EXECUTIONS: usize = 60;
 
@@ -58,4 +58,29 @@ fn another_partition_count_stops_the_router() {
     let mut router = RouterProcess::start(&namespace, "a");
     assert!(!router.process.wait_exit(DEADLINE).success());
     assert!(router.process.log().contains("PARTITIONS_CHANGED"), "{}", router.process.log());
+}
+
+/// An open execution of a workflow that the router does not run stops its partition, and waits for a router that does.
+#[test]
+fn an_execution_of_another_routers_workflow_is_left_to_that_router() {
+    let namespace = Namespace::new("unlisted");
+    let mut first = RouterProcess::start(&namespace, "a");
+    namespace.send(&[("e", json!({"event_type": "workflow.started", "workflow_id": "checks"}))]);
+    namespace.await_events(&["checks.joined"], 1);
+    first.process.signal(Signal::TERM);
+    assert!(first.process.wait_exit(DEADLINE).success());
+
+    let mut other = RouterProcess::start_with(&namespace, "b", &[(SAMPLE_ONLY, "1")]);
+    namespace.send(&[("e", json!({"event_type": "approved", "payload": {"by": "me"}}))]);
+    eventually_observed(DEADLINE, "a stopped partition", || {
+        let log = other.process.log();
+        if log.contains("a partition is stopped") { Ok(()) } else { Err(log) }
+    });
+    other.process.signal(Signal::TERM);
+    assert!(other.process.wait_exit(DEADLINE).success());
+
+    let _third = RouterProcess::start(&namespace, "c");
+    namespace.await_ended(1);
+    let summary = namespace.verify();
+    assert_eq!((summary.applied, summary.dead_letters), (2, 0));
 }
