@@ -55,29 +55,15 @@ impl RouterProcess {
         RouterProcess { process: Process::spawn(instance, command) }
     }
 
-    /// A router that kills itself at the given pass of a place in its loop.
+    /// A router that gives itself this signal, KILL or STOP, at the given pass of a place in its loop.
     pub fn start_doomed(
         namespace: &Namespace,
         instance: &str,
-        point: FailPoint,
-        pass: u32,
+        (point, pass, signal): (FailPoint, u32, Signal),
         environment: &[(&str, &str)],
     ) -> RouterProcess {
-        let doom = format!("{point:?}:{pass}:KILL");
+        let doom = format!("{point:?}:{pass}:{}", if signal == Signal::STOP { "STOP" } else { "KILL" });
         let environment = [environment, &[(FAIL_POINT, doom.as_str())]].concat();
-        RouterProcess::start_with(namespace, instance, &environment)
-    }
-
-    /// A router that halts itself at the given pass of a place in its loop, as SIGSTOP does.
-    pub fn start_halting(
-        namespace: &Namespace,
-        instance: &str,
-        point: FailPoint,
-        pass: u32,
-        environment: &[(&str, &str)],
-    ) -> RouterProcess {
-        let halt = format!("{point:?}:{pass}:STOP");
-        let environment = [environment, &[(FAIL_POINT, halt.as_str())]].concat();
         RouterProcess::start_with(namespace, instance, &environment)
     }
 

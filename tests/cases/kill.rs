@@ -8,6 +8,7 @@ use crate::load::{self, borrowed};
 use crate::namespace::{DEADLINE, Namespace};
 use crate::oracle::Outputs;
 use crate::router_process::RouterProcess;
+use crate::support::Signal;
 
 const EXECUTIONS: usize = 240;
 
@@ -29,7 +30,7 @@ fn kill_at(point: FailPoint, pass: u32, successor: &str) {
     namespace.send(&borrowed(&load::first_half(EXECUTIONS)));
     // Small batches: the place is passed many times, and work is left when the router dies.
     let environment = [("THALWEG_BATCH_MAX_RECORDS", "40")];
-    let mut doomed = RouterProcess::start_doomed(&namespace, "a", point, pass, &environment);
+    let mut doomed = RouterProcess::start_doomed(&namespace, "a", (point, pass, Signal::KILL), &environment);
     doomed.process.wait_exit(DEADLINE);
     let _successor = RouterProcess::start(&namespace, successor);
     namespace.send(&borrowed(&load::second_half(EXECUTIONS)));

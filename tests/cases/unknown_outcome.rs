@@ -26,7 +26,8 @@ fn a_transaction_that_outlived_its_time_is_resolved_and_done_again() {
     let namespace = Namespace::new("unknown");
     namespace.send(&borrowed(&load::first_half(EXECUTIONS)));
     let environment = [("THALWEG_BATCH_MAX_RECORDS", "40"), ("THALWEG_SESSION_TIMEOUT_MS", "40000")];
-    let mut router = RouterProcess::start_halting(&namespace, "a", FailPoint::BeforeCommit, 3, &environment);
+    let mut router =
+        RouterProcess::start_doomed(&namespace, "a", (FailPoint::BeforeCommit, 3, Signal::STOP), &environment);
     router.await_halted();
     eventually_observed(DEADLINE, "the broker to abort the transaction", || {
         let ends = [0, 1].map(|partition| ends(&namespace, namespace.topics.contexts(), partition));

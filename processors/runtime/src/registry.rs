@@ -1,6 +1,7 @@
 //! The registry topic: schemas by fingerprint.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -30,6 +31,8 @@ struct Reader {
     consumer: BaseConsumer,
     /// The next offset to read.
     position: i64,
+    /// Schemas that were seen, in this read or an earlier one.
+    registered: HashSet<Fingerprint>,
 }
 
 impl Registry {
@@ -47,7 +50,7 @@ impl Registry {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, 0, Offset::Beginning)?;
         consumer.assign(&list)?;
-        let reader = Mutex::new(Reader { consumer, position: 0 });
+        let reader = Mutex::new(Reader { consumer, position: 0, registered: HashSet::new() });
         let registry = Registry { schemas, topic: topic.to_owned(), client, reader };
         registry.read_to_end()?;
         Ok(registry)
@@ -58,9 +61,9 @@ impl Registry {
     /// # Errors
     /// Where a record is not acknowledged.
     pub fn register_schemas(&self) -> Result<(), KafkaError> {
-        let registered = self.read_to_end()?;
-        let missing: Vec<_> =
-            Schemas::to_register().into_iter().filter(|(fingerprint, _)| !registered.contains(fingerprint)).collect();
+        self.read_to_end()?;
+        let mut missing = Schemas::to_register();
+        missing.retain(|(fingerprint, _)| !self.reader().registered.contains(fingerprint));
         if missing.is_empty() {
             return Ok(());
         }
@@ -77,7 +80,7 @@ impl Registry {
     /// Looks for schemas that were registered since. Returns whether there were any records.
     pub fn refresh(&self) -> bool {
         match self.read_to_end() {
-            Ok(found) => !found.is_empty(),
+            Ok(found) => found > 0,
             Err(error) => {
                 tracing::warn!(%error, "the registry can't be read");
                 false
@@ -85,27 +88,31 @@ impl Registry {
         }
     }
 
-    /// Takes in what is new up to the present end; returns the fingerprints that were seen.
-    fn read_to_end(&self) -> Result<Vec<Fingerprint>, KafkaError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what is new up to the present end; returns how many schemas there were.
+    fn read_to_end(&self) -> Result<usize, KafkaError> {
+        let mut reader = self.reader();
         let deadline = Instant::now() + TIMEOUT;
         let end = self.end(&reader.consumer, deadline)?;
-        let mut seen = Vec::new();
+        let mut seen = 0;
         while reader.position < end {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut));
             }
-            let position = match reader.consumer.poll(left) {
+            let (position, learned) = match reader.consumer.poll(left) {
                 None => continue,
                 Some(Err(error)) => return Err(error),
                 Some(Ok(message)) => {
-                    if let (Some(key), Some(text)) = (message.key(), message.payload()) {
-                        seen.extend(self.learn(key, text));
-                    }
-                    message.offset() + 1
+                    let schema = message.key().zip(message.payload());
+                    (message.offset() + 1, schema.and_then(|(key, text)| self.learn(key, text)))
                 }
             };
+            seen += usize::from(learned.is_some());
+            reader.registered.extend(learned);
             reader.position = position;
         }
         Ok(seen)

@@ -328,6 +328,15 @@ impl<'a> Batch<'a> {
         Ok(changed)
     }
 
+    /// Is this a record of an execution that is closed when the batch is done?
+    pub fn closes(&self, key: &RecordKey) -> bool {
+        let id = match key {
+            RecordKey::Root(id) => id,
+            RecordKey::Inner(key) => &key.execution_id,
+        };
+        self.touched.get(&execution_hash(id)).is_some_and(|touched| touched.execution.is_closed())
+    }
+
     /// The executions that it worked on: partition and execution.
     pub fn executions(&self) -> impl Iterator<Item = (i32, &Execution)> {
         self.touched.values().map(|touched| (touched.partition, &touched.execution))

@@ -51,7 +51,8 @@ impl<K: Kafka> Lane<K> {
 
     pub(super) fn take_effect(&mut self, batch: Batch, changed: Vec<ChangedRecord>) -> Result<(), LaneError> {
         let schemas = Arc::clone(&self.fixtures.schemas);
-        for record in changed {
+        // Of an execution that has closed no more than its stub is kept: its records need not pass through the cache.
+        for record in changed.into_iter().filter(|record| !batch.closes(&record.key)) {
             if let Some(partition) = self.partitions.get_mut(&record.outgoing.partition) {
                 let value = record.outgoing.value.unwrap_or_default();
                 partition.cache.put(&record.key, value, &schemas).map_err(LaneError::Record)?;
