@@ -126,12 +126,23 @@ pub struct PendingRef {
 impl Effect {
     /// As an event records it.
     pub fn record(&self) -> RecordedEffect {
-        let kind = self.kind();
-        // Adjacent tagging writes the tag, then the content: the content is cut out without parsing it again.
-        let text = serde_json::to_string(self).unwrap_or_default();
-        let head = format!("{{\"kind\":\"{kind}\",\"json\":");
-        let content = text.strip_prefix(&head).and_then(|rest| rest.strip_suffix('}')).unwrap_or("null");
-        RecordedEffect { kind: kind.to_owned(), json: Json::trusted(content) }
+        let content = match self {
+            Effect::Created(created) => serde_json::to_string(created),
+            Effect::Patch(patch) => serde_json::to_string(patch),
+            Effect::Status(changed) | Effect::Closed(changed) => serde_json::to_string(changed),
+            Effect::Task(state) => serde_json::to_string(state),
+            Effect::WaitAdded(wait) => serde_json::to_string(wait),
+            Effect::WaitTaken(taken) => serde_json::to_string(taken),
+            Effect::ScopeOpened(scope) => serde_json::to_string(scope),
+            Effect::BranchOpened(opened) => serde_json::to_string(opened),
+            Effect::BranchHandled(handled) => serde_json::to_string(handled),
+            Effect::BranchDone(done) => serde_json::to_string(done),
+            Effect::ScopeClosed(closed) => serde_json::to_string(closed),
+            Effect::PendingAdded(added) => serde_json::to_string(added),
+            Effect::PendingTaken(taken) => serde_json::to_string(taken),
+            Effect::Stalled {} => Ok("{}".to_owned()),
+        };
+        RecordedEffect { kind: self.kind().to_owned(), json: Json::trusted(content.unwrap_or_default()) }
     }
 
     /// Reads a recorded effect; a kind that this version does not know is none.
@@ -209,7 +220,7 @@ impl Records {
         }
         for recorded in &event.effects {
             if let Some(effect) = Effect::read(recorded)? {
-                self.fold(&effect, event);
+                self.fold(effect, event);
             }
         }
         if let Some(context) = &mut self.context {
@@ -220,24 +231,24 @@ impl Records {
     }
 
     /// Folds one effect of `event`.
-    pub fn fold(&mut self, effect: &Effect, event: &Event) {
+    pub fn fold(&mut self, effect: Effect, event: &Event) {
         match effect {
             Effect::Created(created) => self.create(created, event),
-            Effect::ScopeOpened(scope) => self.open_scope(scope),
+            Effect::ScopeOpened(scope) => self.open_scope(*scope),
             Effect::BranchOpened(opened) => self.open_branch(opened, event),
             Effect::BranchHandled(handled) => {
                 if let Some(branch) = self.branch_mut(&handled.scope, &handled.branch) {
                     branch.handled = handled.handled;
                     if handled.result.is_some() {
-                        branch.result.clone_from(&handled.result);
+                        branch.result = handled.result;
                     }
                 }
             }
             Effect::BranchDone(done) => self.finish_branch(done, event),
-            Effect::ScopeClosed(closed) => self.close_scope(closed),
-            Effect::PendingAdded(added) => self.pending.extend(added.iter().cloned()),
-            Effect::PendingTaken(taken) => self.pending.retain(|pending| pending != taken),
-            _ => {
+            Effect::ScopeClosed(closed) => self.close_scope(&closed),
+            Effect::PendingAdded(added) => self.pending.extend(added),
+            Effect::PendingTaken(taken) => self.pending.retain(|pending| *pending != taken),
+            effect => {
                 if let Effect::Closed(_) = effect {
                     self.pending.clear();
                 }
@@ -248,20 +259,20 @@ impl Records {
         }
     }
 
-    fn create(&mut self, created: &Created, event: &Event) {
+    fn create(&mut self, created: Created, event: &Event) {
         let now = event.recorded_at.unwrap_or(event.occurred_at);
         // The step opens a shell of a context when it takes the start in, with the input id in the window.
         let shell = self.context.take();
         self.context = Some(Context {
             execution_id: event.execution_id.clone(),
-            workflow_id: created.workflow_id.clone(),
-            workflow_version: created.workflow_version.clone(),
+            workflow_id: created.workflow_id,
+            workflow_version: created.workflow_version,
             status: WorkflowStatus::Running,
             data: match event.payload_value() {
                 data @ Value::Object(_) => data,
                 _ => Value::Object(Map::new()),
             },
-            correlation_id: created.correlation_id.clone(),
+            correlation_id: created.correlation_id,
             created_at: now,
             updated_at: now,
             completed_at: None,
@@ -278,7 +289,7 @@ impl Records {
         });
     }
 
-    fn open_scope(&mut self, scope: &Scope) {
+    fn open_scope(&mut self, scope: Scope) {
         if let (Some(parent), Some(branch)) = (&scope.parent_scope, &scope.parent_branch)
             && let Some(branch) = self.branches.get_mut(&(parent.clone(), branch.clone()))
         {
@@ -288,31 +299,32 @@ impl Records {
             context.scopes.push(scope.scope.clone());
             context.stalled = false;
         }
-        self.scopes.insert(scope.scope.clone(), scope.clone());
+        self.scopes.insert(scope.scope.clone(), scope);
     }
 
-    fn open_branch(&mut self, opened: &BranchOpened, event: &Event) {
+    fn open_branch(&mut self, opened: BranchOpened, event: &Event) {
+        let key = (opened.scope.clone(), opened.branch.clone());
         let branch = Branch {
             execution_id: event.execution_id.clone(),
-            scope: opened.scope.clone(),
-            branch: opened.branch.clone(),
+            scope: opened.scope,
+            branch: opened.branch,
             ordinal: opened.ordinal,
             status: BranchStatus::Open,
             handled: false,
             open_scopes: 0,
-            ends_on: opened.ends_on.clone(),
+            ends_on: opened.ends_on,
             result: None,
         };
-        self.branches.insert((opened.scope.clone(), opened.branch.clone()), branch);
+        self.branches.insert(key, branch);
     }
 
-    fn finish_branch(&mut self, done: &BranchDone, event: &Event) {
+    fn finish_branch(&mut self, done: BranchDone, event: &Event) {
         if let Some(branch) = self.branch_mut(&done.scope, &done.branch) {
             branch.status = done.status;
             if done.payload_is_result {
                 branch.result.clone_from(&event.payload);
             } else if done.result.is_some() {
-                branch.result.clone_from(&done.result);
+                branch.result = done.result;
             }
         }
         // Nobody waits for what a branch that is done has asked for.
@@ -347,16 +359,16 @@ impl Records {
     }
 }
 
-fn fold_root(context: &mut Context, effect: &Effect, event: &Event) {
+fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
     match effect {
-        Effect::Patch(patch) => merge_patch::merge(&mut context.data, &Value::Object(patch.clone())),
+        Effect::Patch(patch) => merge_patch::merge(&mut context.data, &Value::Object(patch)),
         Effect::Status(changed) => context.status = changed.status,
         Effect::Task(tried) => match context.tasks.iter_mut().find(|task| task.task_id == tried.task_id) {
-            Some(task) => *task = tried.clone(),
-            None => context.tasks.push(tried.clone()),
+            Some(task) => *task = tried,
+            None => context.tasks.push(tried),
         },
         Effect::WaitAdded(wait) => {
-            context.waits.push(wait.clone());
+            context.waits.push(wait);
             context.stalled = false;
         }
         Effect::WaitTaken(taken) => context.waits.retain(|wait| wait.wait_id != taken.wait_id),

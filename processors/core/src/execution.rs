@@ -8,6 +8,7 @@ use crate::context::{Branch, BranchOpening, Context, ContextKey, Pending, Record
 use crate::effect::Records;
 use crate::event::{Event, Micros};
 use crate::inbound::InputRef;
+use crate::status::WorkflowStatus;
 
 /// Where the records of scopes and branches are found when they are needed.
 pub trait RecordStore {
@@ -70,6 +71,8 @@ pub struct Execution {
     pub(crate) records: Records,
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) queued_in: HashMap<(String, String), usize>,
+    /// Bytes that `data` has at most, where they were counted: patches add to it what they could have added.
+    data_bytes: Option<usize>,
     pub(crate) current: Option<Box<Current>>,
     /// The newest published event, held until it is known whether what it left is pending.
     pub(crate) held: Option<(Box<Event>, Option<InputRef>)>,
@@ -77,6 +80,8 @@ pub struct Execution {
     pub(crate) root_changed: bool,
     pub(crate) scopes_changed: BTreeSet<String>,
     pub(crate) branches_changed: BTreeSet<(String, String)>,
+    /// Scopes that no record was written of yet.
+    pub(crate) scopes_unwritten: BTreeSet<String>,
 }
 
 impl Execution {
@@ -87,12 +92,14 @@ impl Execution {
             records: Records::default(),
             queue: VecDeque::new(),
             queued_in: HashMap::new(),
+            data_bytes: None,
             current: None,
             held: None,
             handled_in_step: 0,
             root_changed: false,
             scopes_changed: BTreeSet::new(),
             branches_changed: BTreeSet::new(),
+            scopes_unwritten: BTreeSet::new(),
         }
     }
 
@@ -149,6 +156,17 @@ impl Execution {
     /// Its records as they stand.
     pub fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// Bytes that `data` has at most. Counted once: a patch adds no more than its own length.
+    pub(crate) fn data_bytes_at_most(&mut self) -> usize {
+        let data = self.records.context.as_ref().map(|context| &context.data);
+        *self.data_bytes.get_or_insert_with(|| data.map_or(0, |data| data.to_string().len()))
+    }
+
+    /// A patch of so many bytes is folded in.
+    pub(crate) fn data_grew(&mut self, bytes: usize) {
+        self.data_bytes = self.data_bytes.map(|known| known + bytes);
     }
 
     /// The event ids and depths of what it emitted and has not handled, as the log tells them once the step is cut.
@@ -209,10 +227,18 @@ impl Execution {
 
     /// The records that changed since the last call, encoded; afterwards none has changed.
     ///
+    /// Of an execution that has succeeded nothing is read any more but its root record, and the branches of a scope
+    /// whose completion event refers to them: scopes that were opened and closed since the last call leave no record.
+    ///
     /// # Errors
     /// Where a record does not fit its schema, which a test of each schema rules out.
     pub fn changed_records(&mut self, schemas: &codec::Schemas) -> Result<Vec<(RecordKey, Vec<u8>)>, CodecError> {
         let mut changed = Vec::new();
+        let unwritten = std::mem::take(&mut self.scopes_unwritten);
+        if self.stub().is_some_and(|stub| stub.status == WorkflowStatus::Success) {
+            self.scopes_changed.retain(|scope| !unwritten.contains(scope));
+            self.branches_changed.retain(|(scope, _)| !unwritten.contains(scope));
+        }
         for scope in std::mem::take(&mut self.scopes_changed) {
             if let Some(record) = self.records.scopes.get(&scope) {
                 changed.push((self.inner_key(&scope, None), schemas.write_scope(record)?));

@@ -1,5 +1,7 @@
 //! Every context is the fold of its events.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -72,7 +74,29 @@ fn check_fold(observed: &Observed, execution: &str, history: &History, findings:
     if folded.pending != pending {
         differs(format!("pending: folded {:?}, stored {pending:?}", folded.pending));
     }
+    leave_out(observed, root, history, &mut folded);
     check_inner_records(observed, execution, &folded, findings);
+}
+
+/// An execution that has succeeded may have left no record, not one, of a scope to which no event refers.
+fn leave_out(observed: &Observed, root: &Context, history: &History, folded: &mut Records) {
+    if root.status != WorkflowStatus::Success {
+        return;
+    }
+    let stored: BTreeSet<&str> = observed
+        .contexts
+        .keys()
+        .filter_map(|key| match key {
+            RecordKey::Inner(inner) if inner.execution_id == root.execution_id => Some(inner.scope.as_str()),
+            RecordKey::Inner(_) | RecordKey::Root(_) => None,
+        })
+        .collect();
+    let payloads = history.entries.iter().map(|entry| entry.record.event.payload_value());
+    let referred: BTreeSet<String> =
+        payloads.filter_map(|payload| Some(payload.get("results_in")?.get("scope")?.as_str()?.to_owned())).collect();
+    let is_left = |scope: &str| stored.contains(scope) || referred.contains(scope);
+    folded.scopes.retain(|scope, _| is_left(scope));
+    folded.branches.retain(|(scope, _), _| is_left(scope));
 }
 
 /// The scopes and branches, each way.

@@ -47,15 +47,7 @@ pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &St
         end_by_quiescence(execution, current, &scope, &branch);
         join(execution, current, &scope, step, actions);
     }
-    let opened: Vec<String> = current
-        .effects
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::ScopeOpened(scope) => Some(scope.scope.clone()),
-            _ => None,
-        })
-        .collect();
-    for scope in opened {
+    for scope in std::mem::take(&mut current.opened) {
         actions.push(Action::Notice(Notice::ScopeOpened));
         // A fan-out without a required branch has joined as soon as it is opened.
         join(execution, current, &scope, step, actions);
@@ -169,7 +161,7 @@ fn join(execution: &mut Execution, current: &mut Current, scope: &str, step: &St
 }
 
 /// The event that tells, in the parent scope, what the branches came to.
-fn completion(execution: &Execution, current: &Current, scope: &Scope, status: ScopeStatus, step: &Step) -> Queued {
+fn completion(execution: &mut Execution, current: &Current, scope: &Scope, status: ScopeStatus, step: &Step) -> Queued {
     let event_type = if status == ScopeStatus::Failed { &scope.failed_event } else { &scope.completed_event };
     let mut event = current.event.follow_up(event_type);
     event.event_id = identity::derived_id(&execution.id, &scope.scope, 0, "scope.closed", 1, 0);
@@ -187,7 +179,11 @@ fn completion(execution: &Execution, current: &Current, scope: &Scope, status: S
     });
     match results(execution, scope, step) {
         Some(results) => payload["results"] = Value::Object(results),
-        None => payload["results_in"] = json!({"topic": "contexts", "scope": scope.scope}),
+        None => {
+            payload["results_in"] = json!({"topic": "contexts", "scope": scope.scope});
+            // Whoever reads the completion event must find them, however the execution ends.
+            execution.scopes_unwritten.remove(&scope.scope);
+        }
     }
     event.payload = Some(Json::from(&payload));
     Queued { event: Box::new(event), depth: current.depth + 1, input: None, opens: None, logged: false }

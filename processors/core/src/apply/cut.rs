@@ -29,7 +29,7 @@ pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Acti
     {
         let effect = Effect::PendingAdded(added);
         event.effects.push(effect.record());
-        execution.records.fold(&effect, event);
+        execution.records.fold(effect, event);
     }
     outcome::release(execution, actions);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Action, Current, Notice, Step, TaskRef, admit, close, outcome};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
-use crate::event::Event;
+use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
 use crate::identity;
 use crate::inbound::STARTED;
@@ -26,6 +26,7 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
         running: None,
         effects: Vec::new(),
         effects_bytes: 0,
+        opened: Vec::new(),
         emitted: Vec::new(),
         remarks: Vec::new(),
         closing: None,
@@ -181,10 +182,17 @@ impl Current {
 
     /// Folds `effect` into the execution and records it with the event.
     pub fn add(&mut self, execution: &mut Execution, effect: Effect) {
-        execution.records.fold(&effect, &self.event);
+        let recorded = effect.record();
+        self.add_recorded(execution, effect, recorded);
+    }
+
+    /// The same, where it has been recorded already.
+    pub fn add_recorded(&mut self, execution: &mut Execution, effect: Effect, recorded: RecordedEffect) {
         execution.root_changed = true;
         match &effect {
             Effect::ScopeOpened(scope) => {
+                self.opened.push(scope.scope.clone());
+                execution.scopes_unwritten.insert(scope.scope.clone());
                 execution.mark_scope(&scope.scope, scope.parent_scope.as_deref(), scope.parent_branch.as_deref())
             }
             Effect::BranchOpened(opened) => execution.mark_branch(&opened.scope, &opened.branch),
@@ -202,9 +210,11 @@ impl Current {
                 let (scope, branch) = parent.unwrap_or_default();
                 execution.mark_scope(&closed.scope, scope.as_deref(), branch.as_deref());
             }
+            Effect::Patch(_) => execution.data_grew(recorded.json.as_str().len()),
             _ => {}
         }
-        self.effects.push(effect);
+        execution.records.fold(effect, &self.event);
+        self.effects.push(recorded);
     }
 }
 

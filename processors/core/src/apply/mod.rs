@@ -12,9 +12,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::effect::Effect;
 use crate::error_code::ErrorCode;
-use crate::event::{Event, Micros};
+use crate::event::{Event, Micros, RecordedEffect};
 use crate::execution::{Execution, Queued, RecordStore};
 use crate::inbound::{Inbound, InputRef};
 use crate::limits::Limits;
@@ -111,8 +110,10 @@ pub(crate) struct Current {
     /// Tasks yet to run, in order.
     pub tasks: std::collections::VecDeque<TaskRef>,
     pub running: Option<TaskRef>,
-    pub effects: Vec<Effect>,
+    pub effects: Vec<RecordedEffect>,
     pub effects_bytes: usize,
+    /// The scopes that it opened.
+    pub opened: Vec<String>,
     pub emitted: Vec<Queued>,
     /// The engine's own events about it: published after it, routed to nobody.
     pub remarks: Vec<Event>,

@@ -9,7 +9,7 @@ use crate::channel::Channel;
 use crate::context::{Context, ProcessedEvent, Wait};
 use crate::effect::{Effect, StatusChanged, tried};
 use crate::error_code::ErrorCode;
-use crate::event::{Event, EventError, Micros};
+use crate::event::{Event, EventError, Micros, RecordedEffect};
 use crate::execution::{Execution, Queued};
 use crate::identity;
 use crate::inbound::is_reserved;
@@ -30,8 +30,9 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
     let task_id = task.0.task_id();
     current.duration_ms += run.duration_ms;
     current.handled_by.push(task_id.to_owned());
+    let data_bytes = execution.data_bytes_at_most();
     let decided = match run.result {
-        Ok((outcome, after)) => decide(execution, &current, task_id, outcome, &after, step),
+        Ok((outcome, after)) => decide(execution, &current, task_id, outcome, &after, data_bytes, step),
         Err(failure) => Err(failure),
     };
     match decided {
@@ -47,7 +48,7 @@ const EFFECT_OVERHEAD_BYTES: usize = 32;
 
 /// An outcome that was checked whole, so that it takes effect whole or not at all.
 struct Decision {
-    effects: Vec<Effect>,
+    effects: Vec<(Effect, RecordedEffect)>,
     effects_bytes: usize,
     emitted: Vec<Queued>,
     closing: Option<Closing>,
@@ -58,8 +59,8 @@ struct Decision {
 impl Decision {
     fn take_effect(self, execution: &mut Execution, current: &mut Current) {
         current.effects_bytes += self.effects_bytes;
-        for effect in self.effects {
-            current.add(execution, effect);
+        for (effect, recorded) in self.effects {
+            current.add_recorded(execution, effect, recorded);
         }
         current.emitted.extend(self.emitted);
         if self.result.is_some() {
@@ -84,6 +85,7 @@ fn decide(
     task_id: &str,
     outcome: Outcome,
     after: &Value,
+    data_bytes: usize,
     step: &Step,
 ) -> Result<Decision, TaskFailure> {
     let Some(context) = execution.context() else { return Err(invalid("the execution has no context")) };
@@ -109,12 +111,17 @@ fn decide(
         effects.push(Effect::ScopeOpened(Box::new(scope)));
         emitted.extend(first_events);
     }
-    let patch = patch_of(&context.data, after, step)?;
-    check_context_size(context, patch.as_ref(), &effects, step)?;
-    if let Some(patch) = patch {
+    if let Some(patch) = patch_of(&context.data, after)? {
         effects.insert(1, Effect::Patch(patch));
     }
-    let added = |kind: fn(&Effect) -> bool| effects.iter().filter(|effect| kind(effect)).count();
+    let recorded = |effect: Effect| {
+        let recorded = effect.record();
+        (effect, recorded)
+    };
+    let effects: Vec<(Effect, RecordedEffect)> = effects.into_iter().map(recorded).collect();
+    check_patch_size(&effects, step)?;
+    check_context_size(context, &effects, data_bytes, step)?;
+    let added = |kind: fn(&Effect) -> bool| effects.iter().filter(|(effect, _)| kind(effect)).count();
     if context.waits.len() + added(|e| matches!(e, Effect::WaitAdded(_))) > WAITS_MAX {
         return Err(invalid(format!("more than {WAITS_MAX} waits would be open")));
     }
@@ -131,7 +138,7 @@ fn decide(
     let branch_end = branch_end(&outcome, current, step)?;
     let closing = closing(&outcome, current, step)?;
     let mut effects_bytes: usize =
-        effects.iter().map(|effect| effect.record().json.as_str().len() + EFFECT_OVERHEAD_BYTES).sum();
+        effects.iter().map(|(_, recorded)| recorded.json.as_str().len() + EFFECT_OVERHEAD_BYTES).sum();
     if current.event.branch.is_some() {
         // What a branch comes to is an effect, too, once the event is finished.
         let ended_with = match &branch_end {
@@ -154,57 +161,62 @@ pub(super) fn too_large(message: String) -> TaskFailure {
     TaskFailure { code: ErrorCode::ResultTooLarge, task_code: None, message }
 }
 
-fn patch_of(before: &Value, after: &Value, step: &Step) -> Result<Option<serde_json::Map<String, Value>>, TaskFailure> {
-    let (Value::Object(before_map), Value::Object(after_map)) = (before, after) else {
+fn patch_of(before: &Value, after: &Value) -> Result<Option<serde_json::Map<String, Value>>, TaskFailure> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
         return Err(invalid("data must stay a JSON object"));
     };
-    let Some(patch) = merge_patch::diff(before_map, after_map) else { return Ok(None) };
+    let Some(patch) = merge_patch::diff(before, after) else { return Ok(None) };
     let patch = Value::Object(patch);
     check_depth(&patch).map_err(invalid)?;
-    // A patch can add no more than its own length: the exact length is only counted where that could matter.
-    if patch.to_string().len() > step.limits.effects_max_bytes {
-        return Err(too_large(format!(
-            "the change of data has over {} bytes (effects.max.bytes)",
-            step.limits.effects_max_bytes
-        )));
-    }
     match patch {
         Value::Object(map) => Ok(Some(map)),
         _ => Ok(None),
     }
 }
 
+fn check_patch_size(effects: &[(Effect, RecordedEffect)], step: &Step) -> Result<(), TaskFailure> {
+    let cap = step.limits.effects_max_bytes;
+    if effects.iter().any(|(effect, recorded)| matches!(effect, Effect::Patch(_)) && recorded.json.as_str().len() > cap)
+    {
+        return Err(too_large(format!("the change of data has over {cap} bytes (effects.max.bytes)")));
+    }
+    Ok(())
+}
+
 /// A context over its cap could not be written: what would make it so does not take effect, and its execution ends.
+///
+/// `data` has at most `data_bytes`; a patch can add no more than its own length. What it comes to exactly is only
+/// counted where that could matter.
 fn check_context_size(
     context: &Context,
-    patch: Option<&serde_json::Map<String, Value>>,
-    effects: &[Effect],
+    effects: &[(Effect, RecordedEffect)],
+    data_bytes: usize,
     step: &Step,
 ) -> Result<(), TaskFailure> {
     let cap = step.limits.context_max_bytes;
-    let added: usize = effects
-        .iter()
-        .map(|effect| match effect {
-            Effect::WaitAdded(wait) => wait.bytes(),
-            Effect::ScopeOpened(scope) => scope.scope.len(),
-            _ => 0,
-        })
-        .sum();
+    let mut patch = None;
+    let mut added = 0;
+    for (effect, recorded) in effects {
+        match effect {
+            Effect::Patch(map) => patch = Some((map, recorded.json.as_str().len())),
+            Effect::WaitAdded(wait) => added += wait.bytes(),
+            Effect::ScopeOpened(scope) => added += scope.scope.len(),
+            _ => {}
+        }
+    }
     if patch.is_none() && added == 0 {
         return Ok(());
     }
     let rest = context.bytes_beside_data() + added;
-    let patch = patch.map(|patch| Value::Object(patch.clone()));
-    let patch_bytes = patch.as_ref().map_or(0, |patch| patch.to_string().len());
-    if rest + context.data.to_string().len() + patch_bytes <= cap {
+    if rest + data_bytes + patch.map_or(0, |(_, bytes)| bytes) <= cap {
         return Ok(());
     }
-    if let Some(patch) = patch {
-        let mut data = context.data.clone();
-        merge_patch::merge(&mut data, &patch);
-        if rest + data.to_string().len() <= cap {
-            return Ok(());
-        }
+    let mut data = context.data.clone();
+    if let Some((patch, _)) = patch {
+        merge_patch::merge(&mut data, &Value::Object(patch.clone()));
+    }
+    if rest + data.to_string().len() <= cap {
+        return Ok(());
     }
     Err(TaskFailure {
         code: ErrorCode::LimitExceeded,
@@ -401,7 +413,7 @@ fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
 pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut Vec<Action>) {
     let handled = !current.handled_by.is_empty();
     let mut event = std::sync::Arc::unwrap_or_clone(current.event);
-    event.effects = current.effects.iter().map(Effect::record).collect();
+    event.effects = current.effects;
     if handled {
         event.duration_ms = Some(current.duration_ms);
     }
@@ -422,10 +434,10 @@ pub(super) fn publish_remark(
         event.sequence = context.sequence;
     }
     event.recorded_at = Some(step.now);
-    for effect in &effects {
+    event.effects = effects.iter().map(Effect::record).collect();
+    for effect in effects {
         execution.records.fold(effect, &event);
     }
-    event.effects = effects.iter().map(Effect::record).collect();
     execution.root_changed = true;
     hold(execution, Box::new(event), None, actions);
 }
