@@ -21,6 +21,10 @@ const CONTAINER_DEADLINE: Duration = Duration::from_secs(600);
 
 const END_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Quick to start rather than quick in the long run.
+const JAVA_OF_TESTS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"];
+const JAVA_OF_TOOLS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"];
+
 /// For one request and its answer, when asking whether a broker serves.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -28,10 +32,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// started at the first call and ends with this process. When it cannot start, every later call
 /// panics at once.
 pub fn broker() -> &'static Broker {
-    static BROKER: LazyLock<Broker> = LazyLock::new(|| match std::env::var("THALWEG_TEST_BROKERS") {
-        Ok(bootstrap) => Broker::running_at(bootstrap),
-        Err(_) => Broker::start(&[]),
-    });
+    static BROKER: LazyLock<Broker> = LazyLock::new(|| Broker::running_before().unwrap_or_else(|| Broker::start(&[])));
     &BROKER
 }
 
@@ -61,13 +62,25 @@ impl Broker {
     /// no files of this machine, so a key store needs the broker as a process.
     #[track_caller]
     pub fn start(extra_properties: &[(&str, &str)]) -> Broker {
+        Broker::start_with_java(&JAVA_OF_TESTS, extra_properties)
+    }
+
+    /// The same under a Java with these options. A container keeps its own.
+    #[track_caller]
+    pub fn start_with_java(options: &[&str], extra_properties: &[(&str, &str)]) -> Broker {
         if jars::can_run() {
-            Broker::start_process(extra_properties)
+            Broker::start_process(options, extra_properties)
         } else if jars::is_on_path("docker") {
             Broker::start_container(extra_properties)
         } else {
             panic!("{}", jars::NEEDED)
         }
+    }
+
+    /// The cluster that `THALWEG_TEST_BROKERS` names, where it names one.
+    #[track_caller]
+    pub fn running_before() -> Option<Broker> {
+        std::env::var("THALWEG_TEST_BROKERS").ok().map(Broker::running_at)
     }
 
     /// Where clients connect.
@@ -94,10 +107,18 @@ impl Broker {
         }
     }
 
+    /// The id of the process that is the broker itself, where it is one of this machine.
+    pub fn java_id(&self) -> Option<u32> {
+        match &self.runs {
+            Runs::Elsewhere | Runs::Container { .. } => None,
+            Runs::Process { process, .. } => Some(process.id()),
+        }
+    }
+
     /// A command that runs `class` of Kafka's tools.
     pub(super) fn tool_command(&self, class: &str) -> Command {
         let mut command = match &self.runs {
-            Runs::Elsewhere | Runs::Process { .. } => jars::java("256m"),
+            Runs::Elsewhere | Runs::Process { .. } => jars::java(&JAVA_OF_TOOLS),
             Runs::Container { name, .. } => {
                 let mut command = Command::new("docker");
                 command.args(["exec", "--interactive", name]).arg("/opt/kafka/bin/kafka-run-class.sh");
@@ -114,8 +135,8 @@ impl Broker {
         Broker { internal_bootstrap: bootstrap.clone(), bootstrap, data_directory: None, runs: Runs::Elsewhere }
     }
 
-    fn start_process(extra_properties: &[(&str, &str)]) -> Broker {
-        let mut command = jars::java("512m");
+    fn start_process(options: &[&str], extra_properties: &[(&str, &str)]) -> Broker {
+        let mut command = jars::java(options);
         let directory =
             tempfile::Builder::new().prefix("thalweg-broker-").tempdir().expect("a temporary directory").keep();
         let data_directory = directory.join("data");

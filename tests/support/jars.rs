@@ -26,9 +26,11 @@ pub(super) fn kafka_version() -> &'static str {
         .expect("pom.xml has a property kafka.version")
 }
 
-/// The directory of `pom.xml` and of the broker's program.
+/// The directory of `pom.xml` and of the broker's program: the package that is compiled lies at the root or below it.
 pub(super) fn kafka_directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/kafka")
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let found = above.map(|directory| directory.join("tests/kafka")).find(|found| found.join("pom.xml").is_file());
+    found.expect("a directory tests/kafka")
 }
 
 /// Whether Kafka can run here from its jars. The broker's program is compiled as it starts, so
@@ -43,18 +45,12 @@ pub(super) fn is_on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// `java` with the jars on its class path, and room for `memory` (as `-Xmx` takes it).
+/// `java` with these options and the jars on its class path.
 #[track_caller]
-pub(super) fn java(memory: &str) -> Command {
+pub(super) fn java(options: &[&str]) -> Command {
     static LIBS: LazyLock<PathBuf> = LazyLock::new(fetch);
     let mut command = Command::new("java");
-    // Quick to start rather than quick in the long run.
-    command
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-        .arg(format!("-Xmx{memory}"))
-        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-        .arg("-classpath")
-        .arg(LIBS.join("*"));
+    command.args(options).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-classpath").arg(LIBS.join("*"));
     command
 }
 
