@@ -10,60 +10,42 @@ use crate::event::Event;
 use crate::inbound::Refusal;
 use crate::json::Json;
 
-/// Names of the schema's fields.
-const FIELDS: [&str; 36] = [
-    "event_id",
-    "event_type",
-    "execution_id",
-    "workflow_id",
-    "workflow_version",
-    "channel",
-    "message_class",
-    "sequence",
-    "occurred_at",
-    "recorded_at",
-    "source",
-    "payload",
-    "status",
-    "error",
-    "duration_ms",
-    "attempt",
-    "priority",
-    "correlation_id",
-    "request_id",
-    "trace_id",
-    "parent_event_id",
-    "scope",
-    "branch",
-    "reply",
-    "payload_schema_name",
-    "entities",
-    "tenant_id",
-    "user_id",
-    "platform_tenant_id",
-    "session_id",
-    "goal_id",
-    "plan_id",
-    "subject",
-    "created_by",
-    "ext",
-    "effects",
-];
-
 pub(super) fn read(text: &[u8]) -> Result<Event, Refusal> {
-    let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(text)
-        .map_err(|error| Refusal::new(ErrorCode::DecodeFailed, format!("the value is not a JSON object: {error}")))?;
+    let mut unknown = false;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let mut event: Event = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Refusal::new(ErrorCode::EventInvalid, format!("field {}: {}", error.path(), error.inner())))?;
-    for (name, value) in fields {
-        if !FIELDS.contains(&name.as_str()) {
-            let value = Json::parse(value.get())
-                .map_err(|what| Refusal::new(ErrorCode::EventInvalid, format!("field {name}: {what}")))?;
-            event.ext.insert(name, value);
-        }
+    let event = serde_ignored::deserialize(&mut deserializer, |_| unknown = true);
+    match event.and_then(|event| deserializer.end().map(|()| event)) {
+        Ok(event) if !unknown => Ok(event),
+        Ok(event) => with_unknown_fields(event, text),
+        Err(_) => Err(refusal(text)),
+    }
+}
+
+/// Keeps in `ext` the fields that the schema does not name.
+fn with_unknown_fields(mut event: Event, text: &[u8]) -> Result<Event, Refusal> {
+    let known = serde_json::to_value(Event::default()).map_err(|error| malformed(&error))?;
+    let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
+    for (name, value) in fields.into_iter().filter(|(name, _)| known.get(name).is_none()) {
+        let value = Json::parse(value.get())
+            .map_err(|what| Refusal::new(ErrorCode::EventInvalid, format!("field {name}: {what}")))?;
+        event.ext.insert(name, value);
     }
     Ok(event)
+}
+
+fn malformed(error: &serde_json::Error) -> Refusal {
+    Refusal::new(ErrorCode::DecodeFailed, format!("the value is not a JSON object: {error}"))
+}
+
+/// What is wrong with a text that is no event: read once more, for what the reader of events does not tell.
+fn refusal(text: &[u8]) -> Refusal {
+    if let Err(error) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(text) {
+        return malformed(&error);
+    }
+    match serde_path_to_error::deserialize::<_, Event>(&mut serde_json::Deserializer::from_slice(text)) {
+        Err(error) => Refusal::new(ErrorCode::EventInvalid, format!("field {}: {}", error.path(), error.inner())),
+        Ok(_) => Refusal::new(ErrorCode::DecodeFailed, "the value is not a JSON object"),
+    }
 }
 
 /// The JSON form of an event: what is empty is left out.
