@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 use serde_json::Value;
+use thalweg_runtime::kafka::NotAuthorized;
 
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -97,6 +98,9 @@ impl<'a> Inbox<'a> {
     fn judged(&self, answer: Answer) -> Result<Position, CommandError> {
         answer.map_err(|error| match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageTimedOut) => self.connection.unreachable(),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                NotAuthorized::topic("Write", self.connection.topics().inbox()).into()
+            }
             _ => error.into(),
         })
     }
