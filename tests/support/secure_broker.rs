@@ -43,6 +43,8 @@ impl SecureBroker {
             ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
             ("allow.everyone.if.no.acl.found", "false"),
             ("super.users", "User:ANONYMOUS"),
+            // Shorter than the inbox's: `topics` tells it to those who may know.
+            ("offsets.retention.minutes", "1000"),
         ]);
         let administrator = Mutex::new(Administrator::of(broker.internal_bootstrap()));
         SecureBroker { broker, directory, administrator }
