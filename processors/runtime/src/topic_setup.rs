@@ -215,7 +215,10 @@ impl Admin<'_> {
             Vec::new()
         });
         let named = described.into_iter().flatten().filter_map(|resource| match resource.specifier {
-            OwnedResourceSpecifier::Topic(name) => Some((name, values(resource.entries))),
+            // A topic without any setting is one whose settings are denied: librdkafka tells no error with it.
+            OwnedResourceSpecifier::Topic(name) if !resource.entries.is_empty() => {
+                Some((name, values(resource.entries)))
+            }
             _ => None,
         });
         named.collect()
