@@ -47,14 +47,11 @@ impl Namespace {
 
     /// Two partitions, and what `change` makes of the configuration.
     pub fn with(test: &str, change: impl FnOnce(&mut Config)) -> Namespace {
-        let mut config = Config {
-            brokers: broker().bootstrap().to_owned(),
-            namespace: namespace(test),
-            partitions: 2,
-            lanes: Some(1),
-            ..Config::default()
-        };
+        let mut config = Config { namespace: namespace(test), partitions: 2, lanes: Some(1), ..Config::default() };
         change(&mut config);
+        if config.brokers.is_empty() {
+            config.brokers = broker().bootstrap().to_owned();
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(create_topics(&config, REPLICATION_OF_BROKER)).unwrap();
         Namespace { topics: Topics::new(&config), config }

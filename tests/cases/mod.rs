@@ -1,5 +1,6 @@
 //! The cases, a file a subject.
 
+mod acl;
 mod admin_server;
 mod bad_input;
 mod claims;

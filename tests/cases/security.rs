@@ -1,65 +1,97 @@
-//! TLS and SASL through `[kafka]`.
+//! A secret that is given anywhere is shown nowhere.
 
-use std::path::Path;
-use std::process::Command;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::namespace::Namespace;
+use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
-use crate::support::Broker;
+use crate::support::{Process, secure_broker};
 
-const PASSWORD: &str = "between-us";
+/// Nothing else has it in its name or value.
+const SECRET: &str = "zyzzyva-4711";
 
-fn keytool(directory: &Path, arguments: &[&str]) {
-    let mut command = Command::new("keytool");
-    command.current_dir(directory).args(arguments).args(["-keystore", "broker.p12", "-storepass", PASSWORD]);
-    let output = command.args(["-alias", "broker"]).output().unwrap();
-    assert!(output.status.success(), "keytool: {}", String::from_utf8_lossy(&output.stdout));
-}
-
-/// A broker that takes clients over TLS with a password only; a claim runs from its start to its end.
+/// The router and the command line, over TLS with SASL, with all that they can log: connecting, working, and failing.
 #[test]
-fn a_router_works_over_tls_with_sasl() {
-    let directory = tempfile::tempdir().unwrap();
-    let name = ["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1"];
-    let key = ["-genkeypair", "-storetype", "PKCS12", "-keyalg", "RSA", "-validity", "3"];
-    keytool(directory.path(), &[key.as_slice(), &name].concat());
-    keytool(directory.path(), &["-exportcert", "-rfc", "-file", "ca.pem"]);
-    let path = |file: &str| directory.path().join(file).display().to_string();
-    let jaas = format!(
-        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"admin\" password=\"{PASSWORD}\" \
-         user_admin=\"{PASSWORD}\" user_router=\"{PASSWORD}\";"
-    );
-    let broker = Broker::start(&[
-        ("listener.security.protocol.map", "CLIENTS:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"),
-        ("sasl.enabled.mechanisms", "PLAIN"),
-        ("listener.name.clients.plain.sasl.jaas.config", &jaas),
-        ("ssl.keystore.location", &path("broker.p12")),
-        ("ssl.keystore.password", PASSWORD),
-        ("ssl.keystore.type", "PKCS12"),
-    ]);
-    let ca = path("ca.pem");
-    let settings = [
-        ("security.protocol", "SASL_SSL"),
-        ("sasl.mechanisms", "PLAIN"),
-        ("sasl.username", "router"),
-        ("sasl.password", PASSWORD),
-        ("ssl.ca.location", &ca),
-    ];
-    let namespace = Namespace::with("secure", |config| {
-        config.brokers = broker.bootstrap().to_owned();
-        for (name, value) in settings {
-            config.kafka.set(name, value);
-        }
-    });
-    let environment: Vec<(String, &str)> = settings
+fn nothing_shows_a_password() {
+    let broker = secure_broker();
+    let namespace =
+        Namespace::with("secret", |config| config.brokers = broker.broker().internal_bootstrap().to_owned());
+    let user = format!("secret-{}", namespace.config.namespace);
+    broker.administrator().add_user(&user, SECRET);
+    broker.administrator().allow_all(&format!("User:{user}"));
+
+    let settings = broker.settings(&user, SECRET);
+    let loud = [("THALWEG_LOG", "trace"), ("THALWEG_KAFKA_DEBUG", "all")];
+    let mut environment: Vec<(String, String)> = settings
         .iter()
-        .map(|(name, value)| (format!("THALWEG_KAFKA_{}", name.to_uppercase().replace('.', "_")), *value))
+        .map(|(name, value)| (format!("THALWEG_KAFKA_{}", name.to_uppercase().replace('.', "_")), value.clone()))
         .collect();
-    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    let router = RouterProcess::start_with(&namespace, "a", &environment);
+    environment.push(("THALWEG_BROKERS".to_owned(), broker.broker().bootstrap().to_owned()));
+    environment.push(("THALWEG_NAMESPACE".to_owned(), namespace.config.namespace.clone()));
+    environment.extend(loud.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let borrowed: Vec<(&str, &str)> = environment.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+
+    // It works, and is loud.
+    let router = RouterProcess::start_with(&namespace, "a", &borrowed);
     namespace.send(&[("e", json!({"event_type": "workflow.started", "workflow_id": "linear"}))]);
     namespace.await_ended(1);
-    assert!(!router.process.log().contains(PASSWORD), "a secret is in the log");
+    let mut shown = vec![get(&router.admin_addr(), "/metrics"), get(&router.admin_addr(), "/readyz")];
+    let log = router.process.log();
+    assert!(log.contains("SASL") && log.contains("sasl.username"), "librdkafka tells its configuration");
+    drop(router);
+    shown.push(log);
+
+    // From a file, where it is right; and where it is wrong in every way that comes to mind.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("thalweg.toml");
+    let table: String = settings.iter().map(|(name, value)| format!("{name} = {value:?}\n")).collect();
+    let right = format!("[kafka]\n{table}");
+    let wrong_password = right.replace(SECRET, &format!("{SECRET}-but-not-quite"));
+    let unquoted = right.replace(&format!("{SECRET:?}"), SECRET);
+    let misspelt = right.replace("sasl.password", "sasl.pasword");
+    let key = format!("{right}ssl.key.location = \"nowhere\"\nssl.key.password = \"{SECRET}\"\n");
+    let oauth =
+        format!("{right}sasl.oauthbearer.client.secret = \"{SECRET}\"\nsasl.oauthbearer.method = \"{SECRET}\"\n");
+    let in_brokers = format!("brokers = \"SASL_SSL://{user}:{SECRET}@127.0.0.1:9\"\n{right}");
+    let cases =
+        [(&right, 0), (&wrong_password, 4), (&unquoted, 2), (&misspelt, 2), (&key, 1), (&oauth, 2), (&in_brokers, 2)];
+    for (text, code) in cases {
+        fs::write(&file, text).unwrap();
+        for arguments in [&["get", "e"][..], &["get", "e", "-o", "json"], &["topics"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+            command.args(arguments).arg("--config").arg(&file).envs(loud);
+            command.env("THALWEG_NAMESPACE", &namespace.config.namespace);
+            if text != &in_brokers {
+                command.env("THALWEG_BROKERS", broker.broker().bootstrap());
+            }
+            let mut process = Process::spawn_with_input("thalweg", command, Stdio::null());
+            let status = process.wait_exit(DEADLINE);
+            shown.push(process.log());
+            assert_eq!(status.code(), Some(code), "{arguments:?} with\n{text}\n{}", process.stderr());
+        }
+    }
+
+    // A router that can't connect says so in its last words.
+    let mut wrong = borrowed.clone();
+    wrong.push(("THALWEG_KAFKA_SASL_PASSWORD", "zyzzyva-4711-but-not-quite"));
+    let mut router = RouterProcess::start_with(&namespace, "a", &wrong);
+    assert!(!router.process.wait_exit(DEADLINE).success());
+    shown.push(router.process.log());
+
+    for text in shown {
+        let line = text.lines().find(|line| line.contains(SECRET));
+        assert_eq!(line, None, "a secret is shown");
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: router\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -5,16 +5,20 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(unused_imports, reason = "each test binary uses its own part")]
 
+mod administrator;
 mod broker;
 mod condition;
 mod console;
 mod jars;
 mod process;
+mod secure_broker;
 
+pub use administrator::Right;
 pub use broker::{Broker, broker};
 pub use condition::{eventually, eventually_observed};
 pub use console::{ConsoleConsumer, ConsoleProducer};
 pub use process::{Process, Signal};
+pub use secure_broker::{SecureBroker, secure_broker};
 
 /// A prefix for the topics, groups and transactional ids of one test, different in every run.
 pub fn namespace(test_name: &str) -> String {

@@ -1,6 +1,7 @@
 //! A child process that does not outlive the test.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
@@ -52,6 +53,13 @@ impl Process {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes a line to a piped standard input.
+    #[track_caller]
+    pub fn write_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("a piped standard input");
+        writeln!(input, "{line}").and_then(|()| input.flush()).expect("a child that reads");
     }
 
     /// Ends a piped standard input.

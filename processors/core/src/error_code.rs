@@ -43,5 +43,7 @@ string_enum! {
         PartitionsChanged = "PARTITIONS_CHANGED",
         /// Another process uses this instance name.
         InstanceInUse = "INSTANCE_IN_USE",
+        /// The user that a process connects as lacks a right.
+        NotAuthorized = "NOT_AUTHORIZED",
     }
 }

@@ -14,7 +14,7 @@ pub mod identity;
 pub mod inbound;
 pub mod json;
 pub mod limits;
-mod merge_patch;
+pub mod merge_patch;
 mod message_class;
 pub mod outcome;
 mod partition;

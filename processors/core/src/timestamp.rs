@@ -1,17 +1,19 @@
 //! Times: microseconds in Avro and in memory, RFC 3339 in JSON.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::event::Micros;
 
-/// Microseconds since the epoch as RFC 3339 in UTC; beyond what a date can say, the number itself.
+/// Microseconds since the epoch as RFC 3339 in UTC; beyond its years, 0 to 9999, the number itself.
 pub fn rfc3339(micros: Micros) -> String {
-    DateTime::<Utc>::from_timestamp_micros(micros)
-        .map_or_else(|| micros.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Micros, true))
+    match DateTime::<Utc>::from_timestamp_micros(micros) {
+        Some(time) if (0..=9999).contains(&time.year()) => time.to_rfc3339_opts(SecondsFormat::Micros, true),
+        _ => micros.to_string(),
+    }
 }
 
-/// RFC 3339 or microseconds since the epoch, as JSON gives either.
+/// RFC 3339 or microseconds since the epoch, as JSON gives either; the number may be a text, as [`rfc3339`] gives it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Either {
@@ -23,9 +25,11 @@ impl Either {
     fn micros<E: serde::de::Error>(self) -> Result<Micros, E> {
         match self {
             Either::Micros(micros) => Ok(micros),
-            Either::Text(text) => DateTime::parse_from_rfc3339(&text)
-                .map(|time| time.timestamp_micros())
-                .map_err(|error| E::custom(format_args!("{text:?} is no RFC 3339 time: {error}"))),
+            Either::Text(text) => match (DateTime::parse_from_rfc3339(&text), text.parse()) {
+                (Ok(time), _) => Ok(time.timestamp_micros()),
+                (_, Ok(micros)) => Ok(micros),
+                (Err(error), _) => Err(E::custom(format_args!("{text:?} is no RFC 3339 time: {error}"))),
+            },
         }
     }
 }
@@ -66,6 +70,25 @@ pub(crate) mod optional {
             Option::<Either>::deserialize(deserializer)?.map(Either::micros).transpose()
         } else {
             Option::<i64>::deserialize(deserializer)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::rfc3339;
+    use crate::codec::Schemas;
+
+    #[test]
+    fn every_time_is_read_as_it_is_shown() {
+        let schemas = Schemas::new().unwrap();
+        let (year_0, year_10000) = (-62_167_219_200_000_000, 253_402_300_800_000_000);
+        for micros in [i64::MIN, year_0 - 1, year_0, -1, 0, year_10000 - 1, year_10000, i64::MAX] {
+            let event = json!({"event_type": "x", "occurred_at": rfc3339(micros)}).to_string();
+            let read = schemas.read_inbox(event.as_bytes()).map(|event| event.occurred_at);
+            assert_eq!(read, Ok(micros), "{}", rfc3339(micros));
         }
     }
 }

@@ -6,9 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaRespErr;
 use thalweg_core::codec::Schemas;
 use thalweg_core::{Channel, Limits, Workflows};
-use thalweg_runtime::kafka::{KafkaSettings, RdKafka};
+use thalweg_runtime::kafka::{KafkaFault, KafkaSettings, NotAuthorized, RdKafka, is_denied};
 use thalweg_runtime::{
     Config, DEAD_LETTER_RECORD_MAX_BYTES, FailPoints, Fixtures, InlineTasks, Lane, LaneError, LaneHealth, Registry,
     Topics,
@@ -19,6 +21,8 @@ use crate::RouterError;
 
 /// How long the brokers may take to say which topics there are.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
+/// How the metadata of a topic say that the user may not know of it.
+const DENIED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 
 /// What the lanes of one router share.
 pub struct Parts {
@@ -37,8 +41,8 @@ impl Parts {
         let partitions = count_partitions(config, &topics)?;
         let schemas = Arc::new(Schemas::new()?);
         let registry = Registry::open(config.client(), topics.registry(), Arc::clone(&schemas));
-        let registry = registry.map_err(RouterError::Registry)?;
-        registry.register_schemas().map_err(RouterError::Registry)?;
+        let registry = registry.map_err(|error| registry_error(error, "Read", &topics))?;
+        registry.register_schemas().map_err(|error| registry_error(error, "Write", &topics))?;
         Ok(Parts {
             instance: config.instance_name(admin_port)?,
             registry: Arc::new(registry),
@@ -120,6 +124,18 @@ impl Drop for StopAll {
     }
 }
 
+fn registry_error(error: KafkaError, operation: &'static str, topics: &Topics) -> RouterError {
+    if is_denied(error.rdkafka_error_code()) {
+        denied(operation, topics.registry())
+    } else {
+        RouterError::Registry(error)
+    }
+}
+
+fn denied(operation: &'static str, topic: &str) -> RouterError {
+    RouterError::Connect(KafkaFault::NotAuthorized(NotAuthorized::topic(operation, topic)))
+}
+
 fn count_partitions(config: &Config, topics: &Topics) -> Result<i32, RouterError> {
     let unreachable = |error| RouterError::Unreachable { brokers: config.brokers.clone(), error };
     let consumer: BaseConsumer = config.client().create().map_err(unreachable)?;
@@ -128,7 +144,11 @@ fn count_partitions(config: &Config, topics: &Topics) -> Result<i32, RouterError
         let found = metadata.topics().iter().find(|found| found.name() == topic).map(|found| found.partitions().len());
         match found {
             Some(count) if count > 0 => Ok(count as i32),
-            _ => Err(RouterError::TopicMissing { topic: topic.to_owned() }),
+            // Without a right to a topic it is passed over in silence, unless it is asked for by its name.
+            _ => Err(match consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT) {
+                Ok(named) if named.topics().iter().any(|t| t.error() == Some(DENIED)) => denied("Describe", topic),
+                _ => RouterError::TopicMissing { topic: topic.to_owned() },
+            }),
         }
     };
     let (inbox, contexts) = (count(topics.inbox())?, count(topics.contexts())?);

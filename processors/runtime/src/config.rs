@@ -189,7 +189,7 @@ impl Config {
     /// The result may still be unusable: complete it if need be, then call [`Config::check`].
     ///
     /// # Errors
-    /// [`ConfigError::File`] and [`ConfigError::Source`].
+    /// [`ConfigError::File`] and [`ConfigError::Source`]; [`ConfigError::Setting`] for brokers with a password.
     pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Config, ConfigError> {
         Config::read(file, Environment::of_process(), flags)
     }
@@ -201,11 +201,11 @@ impl Config {
             File::open(path).map_err(|error| ConfigError::File { path: path.into(), error })?;
             sources = sources.merge(Dotted(Toml::file_exact(path)));
         }
-        sources
-            .merge(environment)
-            .merge(Serialized::defaults(flags))
-            .extract_lossy()
-            .map_err(|error| ConfigError::Source(Box::new(error)))
+        let sources = sources.merge(environment).merge(Serialized::defaults(flags));
+        let config: Config = sources.extract_lossy().map_err(|error| ConfigError::of_source(&error))?;
+        // Before anything can show it.
+        config.check_brokers()?;
+        Ok(config)
     }
 
     /// What every client of Kafka is made from: the brokers, a client id, and `[kafka]`, which

@@ -1,14 +1,15 @@
 //! The registry topic: schemas by fingerprint.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use thalweg_core::codec::{Fingerprint, Schemas};
 
@@ -68,13 +69,16 @@ impl Registry {
             return Ok(());
         }
         let mut config = self.client.clone();
-        let producer: BaseProducer = config.set("enable.idempotence", "true").create()?;
+        config.set("enable.idempotence", "true").set("delivery.timeout.ms", TIMEOUT.as_millis().to_string());
+        let producer: BaseProducer<FirstRefusal> = config.create_with_context(FirstRefusal::default())?;
         for (fingerprint, text) in missing {
             let key = key_of(&fingerprint);
             let record = BaseRecord::to(&self.topic).partition(0).key(key.as_str()).payload(text);
             producer.send(record).map_err(|(error, _)| error)?;
         }
-        producer.flush(TIMEOUT)
+        producer.flush(TIMEOUT)?;
+        // A flush has waited for the answers; it does not say what they were.
+        producer.context().0.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Looks for schemas that were registered since. Returns whether there were any records.
@@ -101,10 +105,12 @@ impl Registry {
         while reader.position < end {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut));
+                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
             }
             let (position, learned) = match reader.consumer.poll(left) {
                 None => continue,
+                // It asks for the group, which it is no member of and needs no right to.
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed))) => continue,
                 Some(Err(error)) => return Err(error),
                 Some(Ok(message)) => {
                     let schema = message.key().zip(message.payload());
@@ -135,6 +141,22 @@ impl Registry {
             tracing::warn!(%error, "a registered schema can't be used");
         }
         Some(fingerprint)
+    }
+}
+
+/// Why a record was not written, of the first that was not.
+#[derive(Default)]
+struct FirstRefusal(OnceLock<KafkaError>);
+
+impl ClientContext for FirstRefusal {}
+
+impl ProducerContext for FirstRefusal {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            let _ = self.0.set(error.clone());
+        }
     }
 }
 

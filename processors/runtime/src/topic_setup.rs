@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::warn;
 
 use crate::config::{Config, ConfigError};
+use crate::kafka::NotAuthorized;
 use crate::topic::Topics;
 use cluster::ClusterClient;
 pub use finding::{Finding, Severity};
@@ -66,6 +67,9 @@ pub enum TopicSetupError {
         /// The broker's error.
         error: RDKafkaErrorCode,
     },
+    /// Kafka denies the user a right.
+    #[error(transparent)]
+    NotAuthorized(#[from] NotAuthorized),
     /// The request to create topics failed.
     #[error("topics can't be created: {0}")]
     CreateRequest(KafkaError),
@@ -143,6 +147,9 @@ impl Admin<'_> {
                 Ok(topic) => created.push(topic),
                 // Another process creates the same topics at the same time.
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+                    return Err(NotAuthorized::topic("Create", &topic).into());
+                }
                 Err((topic, error)) => return Err(TopicSetupError::Create { topic, error }),
             }
         }
@@ -157,6 +164,11 @@ impl Admin<'_> {
             let lacking: Vec<String> = lacking.cloned().collect();
             if lacking.is_empty() {
                 return Ok(());
+            }
+            if let Some(topic) = lacking.first()
+                && self.cluster.denies(topic, ADMIN_TIMEOUT).await?
+            {
+                return Err(NotAuthorized::topic("Describe", topic).into());
             }
             if begin.elapsed() > ADMIN_TIMEOUT {
                 return Err(TopicSetupError::NotVisible(lacking));
@@ -203,7 +215,10 @@ impl Admin<'_> {
             Vec::new()
         });
         let named = described.into_iter().flatten().filter_map(|resource| match resource.specifier {
-            OwnedResourceSpecifier::Topic(name) => Some((name, values(resource.entries))),
+            // A topic without any setting is one whose settings are denied: librdkafka tells no error with it.
+            OwnedResourceSpecifier::Topic(name) if !resource.entries.is_empty() => {
+                Some((name, values(resource.entries)))
+            }
             _ => None,
         });
         named.collect()

@@ -9,7 +9,9 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
 use thalweg_core::Channel;
+use thalweg_runtime::kafka::NotAuthorized;
 use thalweg_runtime::{Config, Topics};
 
 use crate::error::CommandError;
@@ -18,6 +20,8 @@ use crate::error::CommandError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// One look for an answer; between two, the reasons why there is none are taken in.
 const CONNECT_SLICE: Duration = Duration::from_millis(250);
+/// How the metadata of a topic say that the user may not know of it.
+const DENIED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 
 /// A namespace on a cluster that has answered, and a consumer that reads what is committed there.
 pub struct Connection {
@@ -86,9 +90,14 @@ impl Connection {
     /// How many partitions a topic has.
     ///
     /// # Errors
-    /// Where it does not exist.
+    /// Where it does not exist, or the user may not know of it.
     pub fn partition_count(&self, topic: &str) -> Result<i32, CommandError> {
         self.partitions.get(topic).copied().ok_or_else(|| {
+            // Without a right to a topic it is passed over in silence, unless it is asked for by its name.
+            let named = self.consumer.fetch_metadata(Some(topic), CONNECT_TIMEOUT);
+            if named.is_ok_and(|named| named.topics().iter().any(|topic| topic.error() == Some(DENIED))) {
+                return NotAuthorized::topic("Describe", topic).into();
+            }
             CommandError::NotFound(format!(
                 "no topic {topic} at {}\ncheck --brokers and --namespace; `thalweg topics` creates what is missing",
                 self.config.brokers
@@ -181,7 +190,8 @@ impl ClientContext for ConnectionErrors {
 
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::PartitionEOF) => return,
+            // It reads without being a member of a group, and needs no right to one.
+            Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::GroupAuthorizationFailed) => return,
             Some(RDKafkaErrorCode::AllBrokersDown) => self.all_down.store(true, Ordering::Relaxed),
             _ => *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned()),
         }

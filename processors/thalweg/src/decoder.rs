@@ -55,6 +55,7 @@ impl<'a> Decoder<'a> {
         }
         let (client, topic) = (self.connection.config().client(), self.connection.topics().registry());
         // It is read to its end as it is opened.
+        self.connection.partition_count(topic)?;
         let registry = Registry::open(client, topic, Arc::clone(&self.schemas))?;
         let _ = self.registry.set(registry);
         Ok(())

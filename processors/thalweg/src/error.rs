@@ -7,6 +7,7 @@ use rdkafka::error::KafkaError;
 use thalweg_core::ErrorCode;
 use thalweg_core::codec::CodecError;
 use thalweg_router::RouterError;
+use thalweg_runtime::kafka::NotAuthorized;
 use thalweg_runtime::{ConfigError, LogError, TopicSetupError};
 
 /// The command was carried out, and what it was about has failed.
@@ -53,6 +54,9 @@ pub enum CommandError {
         /// librdkafka's words.
         reason: String,
     },
+    /// Kafka denies the user a right.
+    #[error(transparent)]
+    NotAuthorized(#[from] NotAuthorized),
     /// Topics can't be created or checked.
     #[error(transparent)]
     Topics(#[from] TopicSetupError),

@@ -8,8 +8,9 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use serde_json::Value;
+use thalweg_runtime::kafka::{NotAuthorized, is_denied};
 
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -94,9 +95,17 @@ impl<'a> Inbox<'a> {
         self.answers.try_recv().ok().map(|answer| self.judged(answer)).transpose()
     }
 
+    /// Who may write to no topic at all gets no producer's id, and what was to be written is purged.
+    fn is_denied(&self) -> bool {
+        self.producer.client().fatal_error().is_some_and(|(code, _)| is_denied(Some(code)))
+    }
+
     fn judged(&self, answer: Answer) -> Result<Position, CommandError> {
         answer.map_err(|error| match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageTimedOut) => self.connection.unreachable(),
+            code if is_denied(code) || self.is_denied() => {
+                NotAuthorized::topic("Write", self.connection.topics().inbox()).into()
+            }
             _ => error.into(),
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -137,6 +137,10 @@ impl Connection {
             Some(Ok(message)) => Ok(Polled::Record(message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Polled::End(partition)),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error.into()),
+            // What is read is named by the caller's arguments; librdkafka does not say which topic it is.
+            Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
+                Err(error.into())
+            }
             // The context has told it, and librdkafka goes on by itself.
             Some(Err(_)) => Ok(Polled::Nothing),
         }

@@ -9,51 +9,15 @@ use thalweg_core::codec::event_to_json;
 use thalweg_core::event::EventError;
 use thalweg_core::inbound::{self, Reading, STARTED};
 use thalweg_core::limits::ERROR_MESSAGE_MAX_BYTES;
-use thalweg_core::{
-    Event, FanOut, Json, Limits, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, WaitFor, Workflow,
-    Workflows, async_trait, partition_of,
-};
+use thalweg_core::{Event, Json, Limits, partition_of};
 
+use crate::anything::WORKFLOWS;
 use crate::cases;
 use crate::memory_router::{MemoryRouter, SCHEMAS, read_record, record};
 use crate::random_workflow::json_value;
 
 /// Partitions of an inbox whose records may belong elsewhere.
 const PARTITIONS: i32 = 12;
-
-/// Opens a scope and a wait at the start, and answers everything else by what its payload says.
-struct Anything([Pattern; 1]);
-
-#[async_trait]
-impl Task for Anything {
-    fn task_id(&self) -> &str {
-        "anything"
-    }
-
-    fn handles_events(&self) -> &[Pattern] {
-        &self.0
-    }
-
-    async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
-        if event.event_type == STARTED {
-            let request = |name: &str| NewEvent::command(name, json!({}));
-            return Ok(Outcome::new().wait_for(WaitFor::event("answer")).fan_out(
-                FanOut::new("work")
-                    .branch_until("one", request("one.begun"), "one.ended")
-                    .branch("two", request("two")),
-            ));
-        }
-        let payload = event.payload_value();
-        context.data["last"] = payload.clone();
-        match serde_json::from_value::<Outcome>(payload) {
-            Ok(outcome) => Ok(outcome),
-            Err(error) => Err(TaskError::new("NO_OUTCOME", error.to_string())),
-        }
-    }
-}
-
-static WORKFLOWS: LazyLock<Workflows> =
-    LazyLock::new(|| Workflows::new().with(Workflow::new("w", "1").task(Anything([Pattern::new("*")]))));
 
 /// What the execution "e" is when the record comes.
 #[derive(Clone, Copy, Debug)]

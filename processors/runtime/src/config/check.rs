@@ -34,6 +34,7 @@ impl Config {
         ensure(!self.brokers.trim().is_empty(), "brokers", || {
             "not set: give --brokers, THALWEG_BROKERS or the file's `brokers`".to_owned()
         })?;
+        self.check_brokers()?;
         ensure(is_topic_name(&self.namespace, NAMESPACE_MAX_BYTES), "namespace", || {
             format!("must be 1 to {NAMESPACE_MAX_BYTES} of a-z A-Z 0-9 . _ -")
         })?;
@@ -41,6 +42,13 @@ impl Config {
         let length = 1..=INSTANCE_MAX_BYTES;
         let legal = length.contains(&instance.len()) && !instance.contains(char::is_control);
         ensure(legal, "instance", || format!("must be 1 to {INSTANCE_MAX_BYTES} bytes without control characters"))
+    }
+
+    /// What stands before an `@` would be shown wherever the brokers are.
+    pub(super) fn check_brokers(&self) -> Result<(), ConfigError> {
+        ensure(!self.brokers.contains('@'), "brokers", || {
+            "must be host:port; user and password are `sasl.username` and `sasl.password` of [kafka]".to_owned()
+        })
     }
 
     fn check_counts(&self) -> Result<(), ConfigError> {

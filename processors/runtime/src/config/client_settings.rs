@@ -13,7 +13,7 @@ use super::ConfigError;
 const HIDDEN: &str = "(hidden)";
 
 /// Parts of a setting's name that mark its value as a secret. Rather too many than too few.
-const SECRET_MARKS: [&str; 7] = ["password", "secret", "token", "pem", "oauthbearer", "jaas", "kinit"];
+const SECRET_MARKS: [&str; 8] = ["pass", "secret", "token", "pem", "oauthbearer", "jaas", "kinit", "credential"];
 
 const EXACTLY_ONCE: &str = "the lane sets it, exactly-once depends on it";
 const LANE_GROUP: &str = "the lane sets it, the assignment of partitions depends on it";
@@ -93,12 +93,19 @@ impl ClientSettings {
     }
 
     fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), if is_secret(name) { HIDDEN } else { value.as_str() }))
+        // What librdkafka does not know may be a password whose name has a slip in it.
+        let hidden = |name: &str, value: &str| is_secret(name) || !is_taken(name, value);
+        self.0.iter().map(move |(n, value)| (n.as_str(), if hidden(n, value) { HIDDEN } else { value.as_str() }))
     }
 }
 
 fn is_secret(name: &str) -> bool {
     SECRET_MARKS.iter().any(|mark| name.contains(mark))
+}
+
+/// Does librdkafka take this setting?
+fn is_taken(name: &str, value: &str) -> bool {
+    ClientConfig::new().set(name, value).create_native_config().is_ok()
 }
 
 impl fmt::Debug for ClientSettings {
@@ -182,6 +189,7 @@ mod tests {
             "sasl.oauthbearer.client.secret",
             "sasl.oauthbearer.config",
             "sasl.kerberos.kinit.cmd",
+            "sasl.pasword",
         ];
         let mut all = settings(&names.map(|name| (name, "hunter2")));
         all.set("sasl.username", "alice");

@@ -16,7 +16,7 @@ pub enum ConfigError {
     },
     /// A source can't be parsed, has an unknown setting, or one of the wrong type.
     #[error("the configuration is invalid: {0}")]
-    Source(Box<figment::Error>),
+    Source(String),
     /// A setting has a value that can't work.
     #[error("{setting}: {problem}")]
     Setting {
@@ -52,4 +52,14 @@ pub enum ConfigError {
     /// The name of this host, part of the default instance, can't be found out.
     #[error("the host's name can't be read, set `instance`: {0}")]
     HostName(io::Error),
+}
+
+impl ConfigError {
+    /// What figment says, without the lines of the file that it quotes: one of them may be a password without quotes.
+    pub(super) fn of_source(error: &figment::Error) -> ConfigError {
+        let before_bar = |c: char| c == ' ' || c.is_ascii_digit();
+        let said = error.to_string();
+        let own = said.lines().filter(|line| !line.trim_start_matches(before_bar).starts_with('|'));
+        ConfigError::Source(own.collect::<Vec<_>>().join("\n"))
+    }
 }

@@ -155,6 +155,23 @@ fn no_way_of_showing_shows_a_secret() {
 }
 
 #[test]
+fn no_error_shows_a_secret() {
+    let with_password = [("THALWEG_BROKERS", "alice:hunter2@kafka:9092")];
+    for error in [
+        refused("[kafka]\nsasl.password = hunter2", &[]),
+        refused("[kafka]\nsasl.password = ['hunter2']", &[]),
+        refused("brokers = 'SASL_SSL://alice:hunter2@kafka:9092'", &[]),
+        refused("", &with_password),
+        refused("", &[("THALWEG_SASL_PASSWORD", "hunter2")]),
+    ] {
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let unquoted = refused("[kafka]\nsasl.password = hunter2", &[]);
+    assert!(unquoted.contains("line 2"), "{unquoted}");
+    assert!(refused("", &with_password).starts_with("brokers: must be host:port"));
+}
+
+#[test]
 fn the_instance_is_the_host_and_the_bound_port_unless_set() {
     let mut config = usable();
     assert!(config.instance_name(4711).unwrap().ends_with(":4711"));

@@ -1,10 +1,12 @@
 //! What a lane needs of Kafka, as one narrow trait, so that another client can be put under it.
 
 mod listener;
+mod not_authorized;
 mod rdkafka_client;
 mod restore_reader;
 mod transaction;
 
+pub use not_authorized::{NotAuthorized, is_denied};
 pub use rdkafka_client::{KafkaSettings, RdKafka};
 
 use std::collections::BTreeMap;
@@ -223,6 +225,9 @@ pub enum KafkaFault {
     /// Another producer has this transactional id.
     #[error("INSTANCE_IN_USE: another process uses this instance name, give each its own: {0}")]
     InstanceInUse(String),
+    /// A right lacks.
+    #[error(transparent)]
+    NotAuthorized(#[from] NotAuthorized),
     /// It won't work again.
     #[error("{0}")]
     Fatal(String),

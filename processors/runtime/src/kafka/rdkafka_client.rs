@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::listener::{Change, EndIsNoError, Generation, RebalanceListener};
+use super::not_authorized::{NotAuthorized, is_denied};
 use super::restore_reader::RestoreReader;
 use super::transaction::{Forwarder, Transactions};
 use super::{ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, Outgoing, Polled};
@@ -140,6 +141,11 @@ pub(super) fn retriable(error: KafkaError) -> KafkaFault {
     KafkaFault::Retriable(error.to_string())
 }
 
+/// The same, but for a right that lacks.
+pub(super) fn judged(error: KafkaError, denied: impl FnOnce() -> NotAuthorized) -> KafkaFault {
+    if is_denied(error.rdkafka_error_code()) { denied().into() } else { retriable(error) }
+}
+
 impl Kafka for RdKafka {
     type Generation = Generation;
 
@@ -154,8 +160,19 @@ impl Kafka for RdKafka {
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                 return Err(KafkaFault::Fatal(format!("the consumer can't go on: {code}")));
             }
-            // The context has logged it; librdkafka goes on by itself.
-            Some(Err(_)) => Polled::Idle,
+            Some(Err(error)) => {
+                match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                        return Err(NotAuthorized::group(&self.settings.group).into());
+                    }
+                    // librdkafka tells it once, and then delivers nothing.
+                    Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                        return Err(NotAuthorized::topic("Read", &self.settings.inbox).into());
+                    }
+                    _ => tracing::warn!(%error, "the consumer reports an error and goes on"),
+                }
+                Polled::Idle
+            }
         };
         // A rebalance ends the poll that it came with: it is told before the next record.
         Ok(match polled {
@@ -220,7 +237,8 @@ impl Kafka for RdKafka {
 
     fn committed(&mut self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<i64>>, KafkaFault> {
         let asked = self.partitions(partitions.iter().copied());
-        let list = self.member()?.committed_offsets(asked, COMMITTED_TIMEOUT).map_err(retriable)?;
+        let denied = || NotAuthorized::group(&self.settings.group);
+        let list = self.member()?.committed_offsets(asked, COMMITTED_TIMEOUT).map_err(|e| judged(e, denied))?;
         let mut committed = BTreeMap::new();
         for element in list.elements() {
             element.error().map_err(retriable)?;
@@ -234,12 +252,14 @@ impl Kafka for RdKafka {
     }
 
     fn inbox_range(&mut self, partition: i32) -> Result<(i64, i64), KafkaFault> {
-        self.uncommitted.fetch_watermarks(&self.settings.inbox, partition, OFFSETS_TIMEOUT).map_err(retriable)
+        let range = self.uncommitted.fetch_watermarks(&self.settings.inbox, partition, OFFSETS_TIMEOUT);
+        range.map_err(|e| judged(e, || NotAuthorized::topic("Describe", &self.settings.inbox)))
     }
 
     fn contexts_end(&mut self, partition: i32) -> Result<i64, KafkaFault> {
         let range = self.uncommitted.fetch_watermarks(&self.settings.contexts, partition, OFFSETS_TIMEOUT);
-        range.map(|(_, end)| end).map_err(retriable)
+        let denied = || NotAuthorized::topic("Describe", &self.settings.contexts);
+        range.map(|(_, end)| end).map_err(|e| judged(e, denied))
     }
 
     fn contexts_stable_end(&mut self, partition: i32) -> Result<i64, KafkaFault> {

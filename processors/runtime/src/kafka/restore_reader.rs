@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::listener::EndIsNoError;
-use super::rdkafka_client::retriable;
-use super::{ContextsPolled, KafkaFault};
+use super::rdkafka_client::{judged, retriable};
+use super::{ContextsPolled, KafkaFault, NotAuthorized};
 
 /// A consumer without subscription, read_committed.
 pub(super) struct RestoreReader {
@@ -26,7 +26,8 @@ impl RestoreReader {
     }
 
     pub fn stable_end(&self, partition: i32, timeout: Duration) -> Result<i64, KafkaFault> {
-        self.consumer.fetch_watermarks(&self.topic, partition, timeout).map(|(_, end)| end).map_err(retriable)
+        let range = self.consumer.fetch_watermarks(&self.topic, partition, timeout);
+        range.map(|(_, end)| end).map_err(|e| judged(e, || NotAuthorized::topic("Describe", &self.topic)))
     }
 
     pub fn read(&mut self, partition: i32) -> Result<(), KafkaFault> {
@@ -60,6 +61,9 @@ impl RestoreReader {
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => Ok(ContextsPolled::End(partition)),
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(KafkaFault::Fatal(code.to_string())),
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
+                Err(NotAuthorized::topic("Read", &self.topic).into())
+            }
             Some(Err(_)) => Ok(ContextsPolled::Idle),
         }
     }

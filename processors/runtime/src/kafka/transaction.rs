@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
 use super::listener::Generation;
 use super::rdkafka_client::{KafkaSettings, retriable};
-use super::{Ended, KafkaFault, Outgoing};
+use super::{Ended, KafkaFault, NotAuthorized, Outgoing, is_denied};
 use crate::clock::BootClock;
 
 /// How long a new producer may take to be initialised, the end of an earlier transaction of its id included.
@@ -31,7 +31,7 @@ const QUEUE_MAX_RECORDS: &str = "1000000";
 /// Bytes of a batch of records, below the channels' record limit.
 const BATCH_BYTES: &str = "900000";
 
-/// Counts the records that were not delivered.
+/// Counts the records that were not delivered, and tells of the first.
 #[derive(Clone, Default)]
 struct Undelivered(Arc<AtomicU32>);
 
@@ -40,8 +40,14 @@ impl ClientContext for Undelivered {}
 impl ProducerContext for Undelivered {
     type DeliveryOpaque = ();
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        if let Err((error, message)) = result
+            && self.0.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            if is_denied(error.rdkafka_error_code()) {
+                tracing::error!(error = %NotAuthorized::topic("Write", message.topic()), "a record is refused");
+            } else {
+                tracing::debug!(%error, topic = message.topic(), "a record is not delivered");
+            }
         }
     }
 }
@@ -81,6 +87,7 @@ impl Transactions {
 
     pub fn begin(&mut self) -> Result<(), KafkaFault> {
         self.turn = 1 - self.turn;
+        self.current().client().context().0.store(0, Ordering::Relaxed);
         let began = BootClock::now();
         if let Err(error) = self.current().begin_transaction() {
             // Nothing was begun, but a producer that can't begin is of no use any more.
@@ -162,6 +169,10 @@ impl Transactions {
             RDKafkaErrorCode::IllegalGeneration
             | RDKafkaErrorCode::UnknownMemberId
             | RDKafkaErrorCode::RebalanceInProgress => KafkaFault::Rebalance(text),
+            RDKafkaErrorCode::TopicAuthorizationFailed => {
+                // It does not say which topic; the log line ADDPARTS of librdkafka, just before, does.
+                KafkaFault::Retriable(format!("{}: {text}", NotAuthorized::topic("Write", "of the transaction")))
+            }
             code if is_fenced(code) && began.elapsed() < self.timeout => KafkaFault::InstanceInUse(text),
             _ => KafkaFault::Retriable(text),
         }
@@ -187,16 +198,18 @@ fn describe(error: &RDKafkaError) -> String {
 }
 
 fn producer(settings: &KafkaSettings, number: usize, timeout: Duration) -> Result<LaneProducer, KafkaFault> {
+    let id = format!("{}.{number}", settings.transactional_id);
     let mut config = base(settings);
-    config
-        .set("transactional.id", format!("{}.{number}", settings.transactional_id))
-        .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
+    config.set("transactional.id", &id).set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
     let producer: LaneProducer =
         config.create_with_context(Undelivered::default()).map_err(|e| KafkaFault::Fatal(e.to_string()))?;
     let deadline = Instant::now() + timeout;
     loop {
         match producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
             Ok(()) => return Ok(producer),
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
+                return Err(NotAuthorized::transactional_id(&id).into());
+            }
             Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}
             Err(KafkaError::Transaction(error)) => return Err(KafkaFault::Retriable(describe(&error))),
             Err(error) => return Err(retriable(error)),

@@ -107,7 +107,7 @@ impl<K: Kafka> Lane<K> {
         while !self.is_stopped() {
             match self.kafka.resolve() {
                 Ok(()) => return Ok(()),
-                Err(fault @ (KafkaFault::Fatal(_) | KafkaFault::InstanceInUse(_))) => {
+                Err(fault @ (KafkaFault::Fatal(_) | KafkaFault::InstanceInUse(_) | KafkaFault::NotAuthorized(_))) => {
                     return Err(LaneError::Kafka(fault));
                 }
                 Err(fault) => tracing::warn!(%fault, "the broker does not answer; the transaction stays unknown"),

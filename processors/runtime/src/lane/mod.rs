@@ -270,7 +270,9 @@ impl<K: Kafka> Lane<K> {
         };
         if let Err(fault) = self.kafka.begin() {
             return match fault {
-                KafkaFault::InstanceInUse(_) | KafkaFault::Fatal(_) => Ended::Fatal(fault),
+                KafkaFault::InstanceInUse(_) | KafkaFault::NotAuthorized(_) | KafkaFault::Fatal(_) => {
+                    Ended::Fatal(fault)
+                }
                 fault => Ended::Unknown(fault),
             };
         }

@@ -174,7 +174,9 @@ impl Partition {
 pub fn tolerate<T>(answer: Result<T, KafkaFault>) -> Result<Option<T>, LaneError> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(fault @ (KafkaFault::Fatal(_) | KafkaFault::InstanceInUse(_))) => Err(LaneError::Kafka(fault)),
+        Err(fault @ (KafkaFault::Fatal(_) | KafkaFault::InstanceInUse(_) | KafkaFault::NotAuthorized(_))) => {
+            Err(LaneError::Kafka(fault))
+        }
         Err(fault) => {
             tracing::debug!(%fault, "restore goes on in the next round");
             Ok(None)
@@ -188,6 +190,7 @@ impl LaneError {
         match self {
             LaneError::InboxReplaced { .. } => Some(ErrorCode::InboxReplaced),
             LaneError::Kafka(KafkaFault::InstanceInUse(_)) => Some(ErrorCode::InstanceInUse),
+            LaneError::Kafka(KafkaFault::NotAuthorized(_)) => Some(ErrorCode::NotAuthorized),
             LaneError::Kafka(_) | LaneError::Contexts { .. } | LaneError::Record(_) => None,
         }
     }

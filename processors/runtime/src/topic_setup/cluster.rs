@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaRespErr;
 
 use super::TopicSetupError;
 use crate::config::Config;
@@ -45,6 +46,16 @@ impl ClusterClient {
         let counted = existing.map(|topic| (topic.name().to_owned(), count(topic.partitions().len())));
         let broker = metadata.brokers().first().map(|broker| broker.id());
         Ok(Cluster { partitions: counted.collect(), broker })
+    }
+
+    /// May the user not know of this topic?
+    pub async fn denies(&self, topic: &str, timeout: Duration) -> Result<bool, TopicSetupError> {
+        let (client, topic) = (Arc::clone(&self.client), topic.to_owned());
+        let fetch = move || client.client().fetch_metadata(Some(&topic), timeout);
+        let answer = tokio::task::spawn_blocking(fetch).await.map_err(TopicSetupError::BrokenOff)?;
+        let metadata = answer.map_err(|error| self.unreachable(&error))?;
+        let denied = Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        Ok(metadata.topics().iter().any(|topic| topic.error() == denied))
     }
 
     fn unreachable(&self, error: &KafkaError) -> TopicSetupError {
