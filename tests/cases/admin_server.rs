@@ -1,23 +1,11 @@
 //! /metrics, /livez and /readyz of a router.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use serde_json::json;
 
+use crate::http::get;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
 use crate::support::eventually_observed;
-
-/// Status code and body of a GET.
-fn get(addr: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(addr).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split_whitespace().nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
 
 /// The value of a series.
 fn value(metrics: &str, series: &str) -> f64 {

@@ -7,7 +7,7 @@ use crate::router_process::RouterProcess;
 use crate::support::{ConsoleConsumer, ConsoleProducer, broker};
 
 /// The lines of the README between `<!-- name -->` and the next blank line that follows an indented block.
-fn readme_block(name: &str) -> Vec<String> {
+pub fn readme_block(name: &str) -> Vec<String> {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
     let (_, rest) = readme.split_once(&format!("<!-- {name} -->")).unwrap_or_else(|| panic!("README has no {name}"));
     let block = rest.lines().skip_while(|line| line.is_empty()).take_while(|line| line.starts_with("    "));

@@ -5,6 +5,7 @@ mod connection;
 mod decoder;
 mod demo;
 mod error;
+mod health;
 mod history;
 mod in_process_broker;
 mod inbox;

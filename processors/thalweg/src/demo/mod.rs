@@ -1,7 +1,6 @@
 //! The demo: claims are sent, followed to their ends, and summed up.
 
 mod claims;
-mod health;
 mod progress;
 mod run;
 mod summary;

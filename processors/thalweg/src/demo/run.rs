@@ -10,12 +10,12 @@ use thalweg_core::effect::Effect;
 use thalweg_core::{Event, ScopeStatus, WorkflowStatus};
 
 use super::claims;
-use super::health::{check_alive, waits_for};
 use super::progress::Progress;
 use super::summary::Summary;
 use crate::connection::Connection;
 use crate::decoder::Decoder;
 use crate::error::CommandError;
+use crate::health::{check_alive, waits_for};
 use crate::history::{effects, status_after};
 use crate::in_process_broker::{Burden, check_transactions};
 use crate::inbox::Inbox;
