@@ -5,6 +5,7 @@ mod bad_input;
 mod claims;
 mod cli;
 mod console_tools;
+mod doctor;
 mod duplicates;
 mod fencing;
 mod forwarding;

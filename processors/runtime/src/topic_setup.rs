@@ -202,7 +202,9 @@ impl Admin<'_> {
             warn!(%error, "the settings of topics can't be read");
             Vec::new()
         });
-        let named = described.into_iter().flatten().filter_map(|resource| match resource.specifier {
+        // Of a topic whose settings may not be read rdkafka gives no error, but no entries either.
+        let readable = described.into_iter().flatten().filter(|resource| !resource.entries.is_empty());
+        let named = readable.filter_map(|resource| match resource.specifier {
             OwnedResourceSpecifier::Topic(name) => Some((name, values(resource.entries))),
             _ => None,
         });

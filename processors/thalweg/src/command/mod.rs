@@ -3,6 +3,7 @@
 mod dead_letters;
 mod demo;
 mod dev;
+mod doctor;
 mod get;
 mod history;
 mod send;
@@ -41,6 +42,7 @@ enum Command {
     History(history::History),
     Tail(tail::Tail),
     DeadLetters(dead_letters::DeadLetters),
+    Doctor(doctor::Doctor),
 }
 
 impl Cli {
@@ -60,6 +62,7 @@ impl Cli {
             Command::History(history) => history.run(&self.settings),
             Command::Tail(tail) => tail.run(&self.settings),
             Command::DeadLetters(dead_letters) => dead_letters.run(&self.settings),
+            Command::Doctor(doctor) => doctor.run(&self.settings),
         }
     }
 }
