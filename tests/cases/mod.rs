@@ -7,6 +7,7 @@ mod claims;
 mod cli;
 mod console_tools;
 mod docker;
+mod doctor;
 mod duplicates;
 mod fencing;
 mod forwarding;

@@ -7,6 +7,7 @@ mod config;
 pub mod dead_letter;
 mod fail_point;
 mod health;
+pub mod inspection;
 pub mod kafka;
 mod lane;
 mod log;
@@ -24,7 +25,7 @@ pub use fail_point::{FailPoint, FailPoints};
 pub use health::{Health, InlineTask, LaneHealth};
 pub use lane::{Fixtures, Lane, LaneError};
 pub use log::{LogError, init_command_log, init_processor_log};
-pub use registry::Registry;
+pub use registry::{Registry, fingerprint_in as registry_fingerprint, key_of as registry_key};
 pub use tasks::InlineTasks;
 pub use topic::Topics;
 pub use topic_setup::{

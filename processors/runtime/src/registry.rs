@@ -160,11 +160,13 @@ impl ProducerContext for FirstRefusal {
     }
 }
 
-fn key_of(fingerprint: &Fingerprint) -> String {
+/// The key of a schema in the registry.
+pub fn key_of(fingerprint: &Fingerprint) -> String {
     format!("{SCHEMA_PREFIX}{:016x}", u64::from_be_bytes(*fingerprint))
 }
 
-fn fingerprint_in(key: &str) -> Option<Fingerprint> {
+/// The fingerprint in a key of the registry, if it is a schema's.
+pub fn fingerprint_in(key: &str) -> Option<Fingerprint> {
     let digits = key.strip_prefix(SCHEMA_PREFIX)?;
     u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16).map(u64::to_be_bytes)
 }

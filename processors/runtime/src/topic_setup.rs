@@ -214,11 +214,10 @@ impl Admin<'_> {
             warn!(%error, "the settings of topics can't be read");
             Vec::new()
         });
-        let named = described.into_iter().flatten().filter_map(|resource| match resource.specifier {
-            // A topic without any setting is one whose settings are denied: librdkafka tells no error with it.
-            OwnedResourceSpecifier::Topic(name) if !resource.entries.is_empty() => {
-                Some((name, values(resource.entries)))
-            }
+        // Of a topic whose settings may not be read rdkafka gives no error, but no entries either.
+        let readable = described.into_iter().flatten().filter(|resource| !resource.entries.is_empty());
+        let named = readable.filter_map(|resource| match resource.specifier {
+            OwnedResourceSpecifier::Topic(name) => Some((name, values(resource.entries))),
             _ => None,
         });
         named.collect()

@@ -7,7 +7,7 @@ mod json;
 mod schemas;
 
 pub use json::event_to_json;
-pub use schemas::{CodecError, Fingerprint, Schemas, fingerprint_of};
+pub use schemas::{CodecError, Fingerprint, Schemas, fingerprint_of, fingerprint_of_text};
 
 use crate::context::RecordKey;
 use crate::error_code::ErrorCode;

@@ -83,6 +83,15 @@ pub fn fingerprint_of(schema: &Schema) -> Fingerprint {
     fingerprint
 }
 
+/// The fingerprint of a schema's text.
+///
+/// # Errors
+/// Where the text is no schema.
+pub fn fingerprint_of_text(text: &str) -> Result<Fingerprint, CodecError> {
+    let schema = Schema::parse_str(text).map_err(|e| CodecError::Malformed(e.to_string()))?;
+    Ok(fingerprint_of(&schema))
+}
+
 fn without_logical_types(schema: Value) -> Value {
     match schema {
         Value::Object(fields) => {

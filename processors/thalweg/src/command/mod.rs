@@ -3,6 +3,7 @@
 mod dead_letters;
 mod demo;
 mod dev;
+mod doctor;
 mod get;
 mod health;
 mod history;
@@ -43,6 +44,7 @@ enum Command {
     Tail(tail::Tail),
     DeadLetters(dead_letters::DeadLetters),
     Health(health::Health),
+    Doctor(doctor::Doctor),
 }
 
 impl Cli {
@@ -63,6 +65,7 @@ impl Cli {
             Command::Tail(tail) => tail.run(&self.settings),
             Command::DeadLetters(dead_letters) => dead_letters.run(&self.settings),
             Command::Health(health) => health.run(&self.settings),
+            Command::Doctor(doctor) => doctor.run(&self.settings),
         }
     }
 }
