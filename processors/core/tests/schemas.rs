@@ -1,4 +1,5 @@
-//! Schemas evolve: every version can be read with every other, and what was ever written stays readable.
+//! Schemas evolve: every version can be read with every other, no field is ever left out, and what was ever written
+//! stays readable.
 //!
 //! `schemas/versions/<name>/<n>.avsc` is version n of `schemas/<name>.avsc`; `<n>.json` is a record of it, `<n>.avro`
 //! the same as it was written. To add a version, put its record at `<n>.json`; to change the newest one before it is
@@ -10,6 +11,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Once};
@@ -18,7 +20,7 @@ use apache_avro::Schema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use thalweg_core::codec::{CodecError, Schemas, fingerprint_of};
 
 static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| Schemas::new().unwrap());
@@ -118,19 +120,95 @@ fn is_part(part: &Value, whole: &Value) -> bool {
     }
 }
 
+/// Why versions, oldest first, could not be mixed in a rolling upgrade, or be rolled back.
+///
+/// That Avro can resolve every pair is not enough: a field that is left out, or renamed, would be read as its default by
+/// the version before, and what it tells, say what is pending, would be lost.
+fn conflicts(versions: &[Value]) -> Vec<String> {
+    let schemas: Vec<Schema> = versions.iter().map(|version| Schema::parse(version).unwrap()).collect();
+    let mut conflicts = Vec::new();
+    for (written, writer) in (1..).zip(&schemas) {
+        for (read, reader) in (1..).zip(&schemas) {
+            let answer = SchemaCompatibility::can_read(writer, reader);
+            if answer != Ok(Compatibility::Full) {
+                conflicts.push(format!("version {read} can't read what version {written} has written: {answer:?}"));
+            }
+        }
+    }
+    for (number, pair) in (2..).zip(versions.windows(2)) {
+        let (before, after) = (field_names(&pair[0]), field_names(&pair[1]));
+        conflicts.extend(before.difference(&after).map(|field| format!("version {number} has no field {field}")));
+    }
+    conflicts
+}
+
+/// The fields of all records in a schema, each as `Record.field`.
+fn field_names(schema: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for record in records(schema, "") {
+        let record = schema.pointer(&record).unwrap();
+        for field in record["fields"].as_array().unwrap() {
+            names.insert(format!("{}.{}", record["name"].as_str().unwrap(), field["name"].as_str().unwrap()));
+        }
+    }
+    names
+}
+
+/// Where the records in a schema are, as JSON pointers.
+fn records(schema: &Value, at: &str) -> Vec<String> {
+    let here = (schema["type"] == "record").then(|| at.to_owned());
+    let inner: Vec<(String, &Value)> = match schema {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (format!("{at}/{name}"), value)).collect(),
+        Value::Array(items) => (0..).zip(items).map(|(n, value): (usize, _)| (format!("{at}/{n}"), value)).collect(),
+        _ => Vec::new(),
+    };
+    here.into_iter().chain(inner.into_iter().flat_map(|(at, value)| records(value, &at))).collect()
+}
+
 #[test]
 fn every_version_reads_what_every_other_has_written() {
     for format in formats() {
-        let schemas: Vec<Schema> = (1..=format.newest()).map(|version| format.schema(version)).collect();
-        for (written, writer) in (1..).zip(&schemas) {
-            for (read, reader) in (1..).zip(&schemas) {
-                assert_eq!(
-                    SchemaCompatibility::can_read(writer, reader),
-                    Ok(Compatibility::Full),
-                    "version {read} of {} can't read what version {written} has written",
-                    format.name
-                );
+        let version = |number| serde_json::from_str(&format.text(number)).unwrap();
+        let versions: Vec<Value> = (1..=format.newest()).map(version).collect();
+        assert_eq!(conflicts(&versions), [""; 0], "{}", format.name);
+    }
+}
+
+/// Each way to spoil a next version, at each field of each record, is found.
+#[test]
+fn a_next_version_that_could_not_be_rolled_back_is_found() {
+    let mutations: [(&str, fn(&mut Vec<Value>, usize)); 4] = [
+        ("left out", |fields, at| drop(fields.remove(at))),
+        ("renamed", |fields, at| fields[at]["name"] = json!("renamed")),
+        ("of another type", |fields, at| {
+            let other = if fields[at]["type"] == "boolean" { "bytes" } else { "boolean" };
+            fields[at] = json!({"name": fields[at]["name"], "type": other});
+        }),
+        ("behind a new one without default", |fields, at| fields.insert(at, json!({"name": "new", "type": "string"}))),
+    ];
+    for format in formats() {
+        let current: Value = serde_json::from_str(&format.current_text()).unwrap();
+        for record in records(&current, "") {
+            let count = current.pointer(&record).unwrap()["fields"].as_array().unwrap().len();
+            for (at, (how, mutate)) in (0..count).flat_map(|at| mutations.map(|mutation| (at, mutation))) {
+                let mut next = current.clone();
+                mutate(next.pointer_mut(&record).unwrap()["fields"].as_array_mut().unwrap(), at);
+                let found = conflicts(&[current.clone(), next]);
+                assert!(!found.is_empty(), "{}{record}: field {at} {how} goes unnoticed", format.name);
             }
+        }
+    }
+}
+
+#[test]
+fn a_next_version_with_one_more_field_is_no_conflict() {
+    for format in formats() {
+        let current: Value = serde_json::from_str(&format.current_text()).unwrap();
+        for record in records(&current, "") {
+            let mut next = current.clone();
+            let fields = next.pointer_mut(&record).unwrap()["fields"].as_array_mut().unwrap();
+            fields.push(json!({"name": "new", "type": "string", "default": ""}));
+            assert_eq!(conflicts(&[current.clone(), next]), [""; 0], "{}{record}", format.name);
         }
     }
 }
@@ -195,7 +273,7 @@ fn what_a_later_version_writes_is_read() {
     for format in formats() {
         let newest = format.newest();
         let mut later: Value = serde_json::from_str(&format.current_text()).unwrap();
-        let added = serde_json::json!({"name": "added_later", "type": "string", "default": ""});
+        let added = json!({"name": "added_later", "type": "string", "default": ""});
         later["fields"].as_array_mut().unwrap().push(added);
         let text = later.to_string();
         let fingerprint = fingerprint_of(&Schema::parse_str(&text).unwrap());
