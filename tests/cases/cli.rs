@@ -10,16 +10,16 @@ use crate::router_process::RouterProcess;
 use crate::support::{Process, Signal, broker, eventually_observed, namespace};
 
 /// A `thalweg` with this environment only.
-struct Thalweg {
+pub struct Thalweg {
     environment: Vec<(String, String)>,
 }
 
 /// What a command came to.
 #[derive(Debug)]
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Thalweg {
@@ -29,7 +29,7 @@ impl Thalweg {
     }
 
     /// For the topics of a namespace.
-    fn of(namespace: &Namespace) -> Thalweg {
+    pub fn of(namespace: &Namespace) -> Thalweg {
         let config = &namespace.config;
         let mut thalweg =
             Thalweg::new(&[("THALWEG_BROKERS", &config.brokers), ("THALWEG_NAMESPACE", &config.namespace)]);
@@ -59,46 +59,46 @@ impl Thalweg {
     }
 
     #[track_caller]
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, Stdio::null())
     }
 
     /// What a command prints that is to end well.
     #[track_caller]
-    fn table(&self, arguments: &[&str]) -> String {
+    pub fn table(&self, arguments: &[&str]) -> String {
         self.run(arguments).expect(0).stdout
     }
 
     /// The document that a command prints that is to end well.
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         self.run(&[arguments, &["-o", "json"]].concat()).expect(0).document()
     }
 }
 
 impl Ran {
     #[track_caller]
-    fn expect(self, code: i32) -> Ran {
+    pub fn expect(self, code: i32) -> Ran {
         assert_eq!(self.code, code, "{self:#?}");
         self
     }
 
     /// That standard error begins as an error and names this.
     #[track_caller]
-    fn names(self, what: &str) -> Ran {
+    pub fn names(self, what: &str) -> Ran {
         assert!(self.stderr.starts_with("error: ") && self.stderr.contains(what), "{what}: {self:#?}");
         self
     }
 
     #[track_caller]
-    fn document(&self) -> Value {
+    pub fn document(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
 
 /// The lines of `text` begin with these, in this order.
 #[track_caller]
-fn assert_lines(text: &str, starts: &[&str]) {
+pub fn assert_lines(text: &str, starts: &[&str]) {
     let mut lines = text.lines();
     for start in starts {
         assert!(lines.any(|line| line.trim_start().starts_with(start)), "no line {start:?} in order in:\n{text}");

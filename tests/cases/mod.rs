@@ -14,6 +14,7 @@ mod main_job;
 mod misbehaving_tasks;
 mod python_reader;
 mod rebalance;
+mod redrive;
 mod restore;
 mod security;
 mod suspension;

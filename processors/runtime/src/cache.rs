@@ -83,10 +83,14 @@ impl PartitionCache {
     /// Where its record can't be read.
     pub fn execution(&self, id: &str, schemas: &Schemas) -> Result<Execution, CodecError> {
         let hash = execution_hash(id);
+        let root = self.open.get(&hash).and_then(|records| records.root.as_ref());
         if let Some(stub) = self.closed.get(&hash) {
-            return Ok(Execution::closed(id, *stub));
+            return match root {
+                Some(root) => Execution::closed_with(schemas.read_context(root)?, schemas),
+                None => Ok(Execution::closed(id, *stub)),
+            };
         }
-        match self.open.get(&hash).and_then(|records| records.root.as_ref()) {
+        match root {
             Some(root) => Execution::open(schemas.read_context(root)?, schemas),
             None => Ok(Execution::unknown(id)),
         }
@@ -111,7 +115,8 @@ impl PartitionCache {
 
     fn put_inner(&mut self, key: &ContextKey, value: Vec<u8>, schemas: &Schemas) -> Result<(), CodecError> {
         let hash = execution_hash(&key.execution_id);
-        if self.closed.contains_key(&hash) {
+        // One that failed and has records may go on.
+        if self.closed.contains_key(&hash) && !self.open.contains_key(&hash) {
             return Ok(());
         }
         let inner = self.open.entry(hash).or_default().inner.get_or_insert_default();
@@ -135,6 +140,16 @@ impl PartitionCache {
         let hash = execution_hash(id);
         self.forget(hash, schemas);
         self.closed.insert(hash, stub);
+    }
+
+    /// While records are read back: the execution failed, and a record further on may tell that it goes on. What it has
+    /// of scopes and branches stays until [`PartitionCache::drop_orphans`]; with its root record it stays for a redrive.
+    pub fn fail(&mut self, id: &str, stub: Stub, root: Option<Vec<u8>>) {
+        let hash = execution_hash(id);
+        self.closed.insert(hash, stub);
+        self.bytes += root.as_ref().map_or(0, Vec::len);
+        let old = std::mem::replace(&mut self.open.entry(hash).or_default().root, root.map(Into::into));
+        self.bytes -= old.map_or(0, |old| old.len());
     }
 
     /// A tombstone: nothing of the key stays.

@@ -15,10 +15,11 @@ use crate::connection::Connection;
 use crate::decoder::Decoder;
 use crate::error::CommandError;
 use crate::history::status_after;
-use crate::inbox::{Inbox, Position};
+use crate::inbox::Inbox;
 use crate::json_argument;
 use crate::output::{self, Output, Table, seconds};
 use crate::reading::{Polled, Span};
+use crate::producer::Position;
 use crate::settings::Settings;
 
 /// One wait for news of the execution.
