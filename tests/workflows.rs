@@ -187,7 +187,11 @@ fn mended() -> Workflow {
         .task(on("after", "assessed", |event, context| {
             context.data["after"] = event.payload_value();
             let whole = event.branch.is_none();
-            Ok(if whole { Outcome::new().complete(context.data.clone()) } else { Outcome::new().result(json!("after")) })
+            Ok(if whole {
+                Outcome::new().complete(context.data.clone())
+            } else {
+                Outcome::new().result(json!("after"))
+            })
         }))
         .task(on("within_joined", "within.joined", |_, _| Ok(Outcome::new().complete_branch(json!("within")))))
         .task(on("joined", "parts.joined", |_, context| Ok(Outcome::new().complete(context.data.clone()))))

@@ -47,7 +47,8 @@ pub struct History<'a> {
 impl History<'_> {
     /// Has it ended, and was not redriven since?
     pub fn ended(&self) -> bool {
-        self.entries.iter().rev().find_map(|entry| (entry.ends() || entry.redrives()).then(|| entry.ends())) == Some(true)
+        self.entries.iter().rev().find_map(|entry| (entry.ends() || entry.redrives()).then(|| entry.ends()))
+            == Some(true)
     }
 
     /// The event that was handled: the entry's own, or the one that was handled again or after all under its number.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Map, Value, json};
-use thalweg_core::{Event, redrive};
 use thalweg_core::codec::event_to_json;
 use thalweg_core::context::{Context, Pending};
 use thalweg_core::effect::to_hex;
 use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN};
+use thalweg_core::{Event, redrive};
 
 use super::anomaly::Findings;
 use super::checks::execution_of;

@@ -30,7 +30,8 @@ pub const RESERVED_PREFIXES: [&str; 5] = ["workflow.", "task.", "scope.", "timer
 
 /// Is this event type the engine's own, so that neither outsiders nor tasks may write it?
 pub fn is_reserved(event_type: &str) -> bool {
-    ["event.unhandled", redrive::RESUMED].contains(&event_type) || RESERVED_PREFIXES.iter().any(|prefix| event_type.starts_with(prefix))
+    ["event.unhandled", redrive::RESUMED].contains(&event_type)
+        || RESERVED_PREFIXES.iter().any(|prefix| event_type.starts_with(prefix))
 }
 
 /// A record of the inbox as the source hands it over.

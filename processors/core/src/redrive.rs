@@ -68,8 +68,14 @@ impl Request {
         event.effects.clear();
         let mut command = Event::new(REQUESTED, now);
         command.execution_id.clone_from(&event.execution_id);
-        command.event_id =
-            identity::derived_id(&event.execution_id, &event.event_id, 0, &format!("{REQUESTED}/{}", self.task_id), 1, 0);
+        command.event_id = identity::derived_id(
+            &event.execution_id,
+            &event.event_id,
+            0,
+            &format!("{REQUESTED}/{}", self.task_id),
+            1,
+            0,
+        );
         command.parent_event_id = Some(event.event_id.clone());
         command.correlation_id.clone_from(&event.correlation_id);
         let request = Request { task_id: self.task_id.clone(), event };

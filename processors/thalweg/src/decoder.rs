@@ -70,10 +70,7 @@ impl<'a> Decoder<'a> {
         self.refusable(|schemas| inbound::read(record, partitions, schemas, limits))
     }
 
-    fn refusable<T>(
-        &self,
-        read: impl Fn(&Schemas) -> Result<T, Refusal>,
-    ) -> Result<Result<T, Refusal>, CommandError> {
+    fn refusable<T>(&self, read: impl Fn(&Schemas) -> Result<T, Refusal>) -> Result<Result<T, Refusal>, CommandError> {
         match read(&self.schemas) {
             Err(refusal) if refusal.code == ErrorCode::SchemaUnknown => {
                 self.look_up()?;

@@ -36,9 +36,7 @@ impl FromStr for Position {
         let offset = parts.next().and_then(|offset| offset.parse().ok());
         let partition = parts.next().and_then(|partition| partition.parse().ok());
         match (parts.next(), partition, offset) {
-            (Some(topic), Some(partition), Some(offset)) => {
-                Ok(Position { topic: topic.to_owned(), partition, offset })
-            }
+            (Some(topic), Some(partition), Some(offset)) => Ok(Position { topic: topic.to_owned(), partition, offset }),
             _ => Err(format!("{text:?} is no topic/partition/offset")),
         }
     }

@@ -88,6 +88,11 @@ fn again(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut V
         }
         event.correlation_id.get_or_insert_with(|| context.correlation_id.clone());
     }
+    if let (Some(scope), Some(branch)) = (&event.scope, &event.branch) {
+        // What is folded must be known. A branch that is done is no reason not to run a task that is asked for.
+        execution.load_scope(scope, step.store);
+        execution.load_branch(scope, branch, step.store);
+    }
     let allowed = execution.context().is_some_and(|c| redrive::allows(c, &task_id, &event.event_id).is_ok());
     let workflow = execution.context().and_then(|context| step.workflows.get(&context.workflow_id));
     let task = workflow.filter(|_| allowed).and_then(|workflow| workflow.task_named(&task_id));

@@ -12,7 +12,7 @@ use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope, Stub}
 use thalweg_core::effect::{PendingRef, Records};
 use thalweg_core::inbound::{self, Inbound, InboxRecord, Reading, Refusal};
 use thalweg_core::task::{TaskCall, TaskRun};
-use thalweg_core::{Event, Execution, Limits, RecordStore, Workflows};
+use thalweg_core::{Event, Execution, Limits, RecordStore, WorkflowStatus, Workflows};
 
 /// The one set of schemas of the tests.
 pub static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| Schemas::new().unwrap());
@@ -39,6 +39,10 @@ impl Contexts {
     pub fn open(&self, id: &str) -> Execution {
         match self.root(id) {
             None => Execution::unknown(id),
+            // As after a restore that a redrive has asked for.
+            Some(context) if context.status == WorkflowStatus::Failed => {
+                Execution::closed_with(context, &SCHEMAS).unwrap()
+            }
             Some(context) if context.status.is_closed() => Execution::closed(id, Stub::of(&context)),
             Some(context) => Execution::open(context, &SCHEMAS).unwrap(),
         }

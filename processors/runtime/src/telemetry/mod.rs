@@ -24,8 +24,8 @@ use execution::{INPUT_RESULTS, WorkflowSeries};
 use partition::PartitionCounts;
 pub use partition::{LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked, RecordsWanted};
 pub use scope::{ScopeJoined, ScopeOpened};
-pub use task::{TaskRan, TaskRedriven};
 use task::TaskSeries;
+pub use task::{TaskRan, TaskRedriven};
 use transaction::TRANSACTION_OUTCOMES;
 pub use transaction::{DeadLettered, TransactionEnded, TransactionOutcome};
 

@@ -9,8 +9,8 @@ mod moment;
 mod place;
 mod prospect;
 mod redrive;
-mod sendable;
 mod selection;
+mod sendable;
 mod show;
 
 use clap::{Args, Subcommand};

@@ -18,8 +18,8 @@ use crate::history::status_after;
 use crate::inbox::Inbox;
 use crate::json_argument;
 use crate::output::{self, Output, Table, seconds};
-use crate::reading::{Polled, Span};
 use crate::producer::Position;
+use crate::reading::{Polled, Span};
 use crate::settings::Settings;
 
 /// One wait for news of the execution.

@@ -21,7 +21,11 @@ impl Executions {
     ///
     /// # Errors
     /// Where the contexts can't be read.
-    pub fn read(connection: &Connection, decoder: &Decoder, ids: &BTreeSet<String>) -> Result<Executions, CommandError> {
+    pub fn read(
+        connection: &Connection,
+        decoder: &Decoder,
+        ids: &BTreeSet<String>,
+    ) -> Result<Executions, CommandError> {
         let topic = connection.topics().contexts();
         connection.partition_count(topic)?;
         let mut partitions = BTreeSet::new();
@@ -30,6 +34,9 @@ impl Executions {
         }
         let partitions: Vec<(&str, i32)> = partitions.into_iter().collect();
         let mut executions = Executions::default();
+        if partitions.is_empty() {
+            return Ok(executions);
+        }
         let mut roots: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
         connection.read_to_end(&connection.spans(&partitions)?, |message| {
             let key = message.key().unwrap_or_default();

@@ -47,7 +47,11 @@ impl List {
             return output::print_json(&documents.collect());
         }
         if letters.is_empty() {
-            return output::print(if self.all || marks.is_empty() { "No dead letters." } else { "No open dead letters." });
+            return output::print(if self.all || marks.is_empty() {
+                "No dead letters."
+            } else {
+                "No open dead letters."
+            });
         }
         output::print(&self.table(&letters, &marks).to_string())
     }

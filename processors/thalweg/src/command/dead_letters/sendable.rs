@@ -49,7 +49,9 @@ impl Sender<'_> {
     /// Where Kafka can't be asked for what the letter has no longer.
     pub fn sendable(&self, letter: &Letter) -> Result<Sendable, CommandError> {
         let Some(value) = self.original(letter)? else {
-            return Ok(Sendable::Nothing("only its beginning is left: the inbox keeps the original no longer".to_owned()));
+            return Ok(Sendable::Nothing(
+                "only its beginning is left: the inbox keeps the original no longer".to_owned(),
+            ));
         };
         match letter.task() {
             Some(task_id) => self.command(letter, task_id, value.as_deref().unwrap_or_default()),

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 #[derive(Args, Debug)]
 pub struct Show {
     /// Where it lies, as `list` shows it
-        place: Place,
+    place: Place,
     #[command(flatten)]
     output: Output,
 }
