@@ -222,3 +222,64 @@ impl RecordStore for CachedRecords<'_> {
         branches.map_or_else(Vec::new, |all| all.values().filter_map(|b| self.schemas.read_branch(b).ok()).collect())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use serde_json::json;
+    use thalweg_core::WorkflowStatus;
+    use thalweg_core::context::Context;
+
+    use super::*;
+
+    fn scope_record() -> Scope {
+        let scope = json!({
+            "execution_id": "e", "scope": "s", "name": "parts", "policy": "all", "status": "OPEN", "total": 2,
+            "succeeded": 1, "failed": 0, "completed_event": "done", "failed_event": "broken", "opened_by": "start",
+        });
+        serde_json::from_value(scope).unwrap()
+    }
+
+    fn root(status: WorkflowStatus) -> Context {
+        let root = json!({
+            "execution_id": "e", "workflow_id": "w", "status": status, "data": {}, "correlation_id": "e",
+            "created_at": 1, "updated_at": 1, "sequence": 3, "applied_offset": 0, "start_id": [0],
+        });
+        serde_json::from_value(root).unwrap()
+    }
+
+    /// What a restore makes of a scope, then the record of a failure, then what `after` reads.
+    fn restored(wanted: bool, after: impl FnOnce(&mut PartitionCache, &Schemas)) -> (PartitionCache, Schemas) {
+        let (mut cache, schemas) = (PartitionCache::default(), Schemas::new().unwrap());
+        let key = ContextKey { execution_id: "e".to_owned(), scope: "s".to_owned(), branch: None };
+        cache.put(&RecordKey::Inner(key), schemas.write_scope(&scope_record()).unwrap(), &schemas).unwrap();
+        let failed = root(WorkflowStatus::Failed);
+        cache.fail("e", Stub::of(&failed), wanted.then(|| schemas.write_context(&failed).unwrap()));
+        after(&mut cache, &schemas);
+        cache.drop_orphans(&schemas);
+        (cache, schemas)
+    }
+
+    #[test]
+    fn a_failed_execution_that_goes_on_has_the_scopes_from_before() {
+        let (cache, schemas) = restored(false, |cache, schemas| {
+            let running = schemas.write_context(&root(WorkflowStatus::Running)).unwrap();
+            cache.put(&RecordKey::Root("e".to_owned()), running, schemas).unwrap();
+        });
+        assert!(!cache.execution("e", &schemas).unwrap().is_closed());
+        assert!(CachedRecords { cache: &cache, schemas: &schemas }.scope("e", "s").is_some());
+    }
+
+    #[test]
+    fn of_one_that_stays_failed_only_what_is_wanted_stays() {
+        let (cache, schemas) = restored(false, |_, _| ());
+        assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
+        assert!(cache.execution("e", &schemas).unwrap().context().is_none());
+        let (mut cache, schemas) = restored(true, |_, _| ());
+        let execution = cache.execution("e", &schemas).unwrap();
+        assert!(execution.is_closed() && execution.context().is_some());
+        assert!(CachedRecords { cache: &cache, schemas: &schemas }.scope("e", "s").is_some());
+        cache.close("e", execution.stub().unwrap(), &schemas);
+        assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
+    }
+}

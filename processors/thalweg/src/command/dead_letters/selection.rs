@@ -104,7 +104,8 @@ impl Selection {
                 return Ok(());
             }
             let letter = Letter::of(message);
-            if !by_place && !(marks.state(&letter) == State::Open && self.takes(&letter)) {
+            let takes = by_place || (marks.state(&letter) == State::Open && self.takes(&letter));
+            if !takes {
                 return Ok(());
             }
             let size = letter.value.as_ref().map_or(0, Vec::len);
