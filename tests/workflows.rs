@@ -18,6 +18,7 @@ pub fn all() -> Workflows {
         .with(chain())
         .with(misbehaving())
         .with(checks())
+        .with(mended())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -144,4 +145,59 @@ impl Task for Misbehaving {
         }
         Ok(Outcome::new())
     }
+}
+
+/// The router's task `assess` gives up until there is a file of this name.
+pub const MENDED: &str = "THALWEG_TEST_MENDED";
+
+/// Has a task that gives up until it is mended: in a row of tasks, or, as data.way says, in a branch of a fan-out, or
+/// in one of a fan-out within.
+fn mended() -> Workflow {
+    Workflow::new("mended", "1")
+        .task(on("begin", STARTED, |_, context| match context.data["way"].as_str() {
+            Some(way) => Ok(Outcome::new().fan_out(
+                FanOut::new("parts")
+                    .then("parts.joined")
+                    .branch("broken", NewEvent::command(&format!("{way}.requested"), json!({})))
+                    .branch("sound", NewEvent::command("count.requested", json!({})))
+                    .branch_until("asked", NewEvent::command("asked.requested", json!({})), "asked.answered"),
+            )),
+            None => Ok(Outcome::new().emit(NewEvent::command("assess.requested", json!({"claim": 1.50})))),
+        }))
+        .task(on("within", "within.requested", |_, _| {
+            Ok(Outcome::new().fan_out(
+                FanOut::new("within")
+                    .then("within.joined")
+                    .branch("broken", NewEvent::command("assess.requested", json!({})))
+                    .branch("sound", NewEvent::command("count.requested", json!({}))),
+            ))
+        }))
+        .task(on("count", "count.requested", |_, context| count(context, "counted")))
+        .task(on("beside", "assess.requested", |_, context| count(context, "beside")))
+        .task(on("assess", "assess.requested", |event, context| {
+            context.data["assessed"] = json!(context.data["assessed"].as_i64().unwrap_or(0) + 1);
+            if !std::env::var(MENDED).is_ok_and(|file| std::path::Path::new(&file).exists()) {
+                return Err(TaskError::new("BROKEN", "it is not mended yet"));
+            }
+            Ok(Outcome::new().emit(NewEvent::new("assessed", event.payload_value())))
+        }))
+        .task(on("answer", "asked.requested", |_, _| {
+            Ok(Outcome::new().emit(NewEvent::answer("asked.answered", json!({"yes": true}))))
+        }))
+        .task(on("after", "assessed", |event, context| {
+            context.data["after"] = event.payload_value();
+            let whole = event.branch.is_none();
+            Ok(if whole {
+                Outcome::new().complete(context.data.clone())
+            } else {
+                Outcome::new().result(json!("after"))
+            })
+        }))
+        .task(on("within_joined", "within.joined", |_, _| Ok(Outcome::new().complete_branch(json!("within")))))
+        .task(on("joined", "parts.joined", |_, context| Ok(Outcome::new().complete(context.data.clone()))))
+}
+
+fn count(context: &mut TaskContext, name: &str) -> Result<Outcome, TaskError> {
+    context.data[name] = json!(context.data[name].as_i64().unwrap_or(0) + 1);
+    Ok(Outcome::new())
 }

@@ -77,7 +77,7 @@ impl Thalweg {
 
     /// The document that a command prints that is to end well.
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         self.run(&[arguments, &["-o", "json"]].concat()).expect(0).document()
     }
 }

@@ -19,6 +19,7 @@ mod misbehaving_tasks;
 mod prometheus;
 mod python_reader;
 mod rebalance;
+mod redrive;
 mod restore;
 mod security;
 mod suspension;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg_core::effect::Effect;
+use thalweg_core::{Event, redrive};
 
 use super::anomaly::{Findings, Kind};
 use super::observed::{EventRecord, Observed};
@@ -27,6 +28,11 @@ impl Entry<'_> {
     pub fn ends(&self) -> bool {
         self.effects.iter().any(|effect| matches!(effect, Effect::Closed(_)))
     }
+
+    /// Does a task run again with it?
+    pub fn redrives(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::Redriven(_)))
+    }
 }
 
 /// What the channels tell of one execution.
@@ -39,9 +45,45 @@ pub struct History<'a> {
 }
 
 impl History<'_> {
-    /// Has it ended?
+    /// Has it ended, and was not redriven since?
     pub fn ended(&self) -> bool {
-        self.entries.iter().any(Entry::ends)
+        self.entries.iter().rev().find_map(|entry| (entry.ends() || entry.redrives()).then(|| entry.ends()))
+            == Some(true)
+    }
+
+    /// The event that was handled: the entry's own, or the one that was handled again or after all under its number.
+    pub fn handled<'a>(&'a self, entry: &'a Entry) -> &'a Event {
+        let published = &entry.record.event;
+        let payload = published.payload_value();
+        let id = match published.event_type.as_str() {
+            redrive::REQUESTED => &payload["event"]["event_id"],
+            redrive::RESUMED => &payload["event_id"],
+            _ => return published,
+        };
+        let events = self.entries.iter().map(|entry| &entry.record.event);
+        events.rev().find(|event| id.as_str() == Some(&event.event_id)).unwrap_or(published)
+    }
+
+    /// The sequences of what was published unhandled when a task gave up, for the time after a redrive.
+    pub fn left(&self) -> BTreeSet<i64> {
+        let mut sequences: BTreeMap<&str, i64> = BTreeMap::new();
+        let (mut pending, mut left) = (BTreeSet::new(), BTreeSet::new());
+        for entry in &self.entries {
+            sequences.insert(&entry.record.event.event_id, entry.record.event.sequence);
+            for effect in &entry.effects {
+                match effect {
+                    Effect::PendingAdded(added) => pending.extend(added.iter().map(|p| p.event_id.as_str())),
+                    Effect::PendingTaken(taken) => {
+                        pending.remove(taken.event_id.as_str());
+                    }
+                    Effect::Closed(closed) if closed.resumable => {
+                        left.extend(pending.iter().filter_map(|id| sequences.get(id)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        left
     }
 
     /// Are the sequences 1, 2, 3, ...?

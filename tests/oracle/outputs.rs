@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Map, Value, json};
-use thalweg_core::Event;
 use thalweg_core::codec::event_to_json;
 use thalweg_core::context::{Context, Pending};
 use thalweg_core::effect::to_hex;
 use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN};
+use thalweg_core::{Event, redrive};
 
 use super::anomaly::Findings;
 use super::checks::execution_of;
@@ -127,6 +127,13 @@ impl Canon<'_> {
         fields.remove("duration_ms");
         if !input.is_some_and(|input| self.gives_time(input)) {
             fields.remove("occurred_at");
+        }
+        if event.event_type == redrive::REQUESTED {
+            // The command has its own time, and speaks of an event with the times that a router gave it.
+            fields.remove("occurred_at");
+            if let Some(Value::Object(handled)) = fields.get_mut("payload").and_then(|p| p.get_mut("event")) {
+                handled.retain(|name, _| !["occurred_at", "recorded_at", "duration_ms"].contains(&name.as_str()));
+            }
         }
         match self.positions {
             Positions::Kept => {

@@ -10,6 +10,7 @@ use crate::context::{Branch, Context, Scope, TaskState, Wait};
 use crate::event::{Event, RecordedEffect};
 use crate::json::Json;
 use crate::merge_patch;
+use crate::redrive;
 use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
 
 /// One change. The field of an event that records it holds the variant's name as `kind` and its fields as `json`.
@@ -45,7 +46,9 @@ pub enum Effect {
     /// The execution has nothing left to do and nothing to wait for.
     Stalled {},
     /// The execution ended.
-    Closed(StatusChanged),
+    Closed(Closed),
+    /// A task that gave up is run again; where that had failed the execution, it goes on.
+    Redriven(Redriven),
 }
 
 /// Fields of [`Effect::Created`].
@@ -64,6 +67,23 @@ pub struct Created {
 #[allow(missing_docs, reason = "one field")]
 pub struct StatusChanged {
     pub status: WorkflowStatus,
+}
+
+/// Fields of [`Effect::Closed`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the context's schema")]
+pub struct Closed {
+    pub status: WorkflowStatus,
+    /// A task gave up, and may be run again: what was waited for, what is open and what is left stays in the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumable: bool,
+}
+
+/// Fields of [`Effect::Redriven`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "one field")]
+pub struct Redriven {
+    pub task_id: String,
 }
 
 /// Fields of [`Effect::WaitTaken`].
@@ -129,7 +149,7 @@ impl Effect {
         let content = match self {
             Effect::Created(created) => serde_json::to_string(created),
             Effect::Patch(patch) => serde_json::to_string(patch),
-            Effect::Status(changed) | Effect::Closed(changed) => serde_json::to_string(changed),
+            Effect::Status(changed) => serde_json::to_string(changed),
             Effect::Task(state) => serde_json::to_string(state),
             Effect::WaitAdded(wait) => serde_json::to_string(wait),
             Effect::WaitTaken(taken) => serde_json::to_string(taken),
@@ -141,6 +161,8 @@ impl Effect {
             Effect::PendingAdded(added) => serde_json::to_string(added),
             Effect::PendingTaken(taken) => serde_json::to_string(taken),
             Effect::Stalled {} => Ok("{}".to_owned()),
+            Effect::Closed(closed) => serde_json::to_string(closed),
+            Effect::Redriven(redriven) => serde_json::to_string(redriven),
         };
         RecordedEffect { kind: self.kind().to_owned(), json: Json::trusted(content.unwrap_or_default()) }
     }
@@ -173,11 +195,12 @@ impl Effect {
             Effect::PendingTaken(_) => "pending_taken",
             Effect::Stalled {} => "stalled",
             Effect::Closed(_) => "closed",
+            Effect::Redriven(_) => "redriven",
         }
     }
 }
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "created",
     "patch",
     "status",
@@ -193,6 +216,7 @@ const KINDS: [&str; 15] = [
     "pending_taken",
     "stalled",
     "closed",
+    "redriven",
 ];
 
 /// The records of one execution, as far as they are known.
@@ -249,7 +273,7 @@ impl Records {
             Effect::PendingAdded(added) => self.pending.extend(added),
             Effect::PendingTaken(taken) => self.pending.retain(|pending| *pending != taken),
             effect => {
-                if let Effect::Closed(_) = effect {
+                if let Effect::Closed(Closed { resumable: false, .. }) = effect {
                     self.pending.clear();
                 }
                 if let Some(context) = &mut self.context {
@@ -322,7 +346,7 @@ impl Records {
         if let Some(branch) = self.branch_mut(&done.scope, &done.branch) {
             branch.status = done.status;
             if done.payload_is_result {
-                branch.result.clone_from(&event.payload);
+                branch.result = redrive::handled_payload(event);
             } else if done.result.is_some() {
                 branch.result = done.result;
             }
@@ -376,10 +400,22 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
         Effect::Closed(closed) => {
             context.status = closed.status;
             context.completed_at = Some(event.recorded_at.unwrap_or(event.occurred_at));
-            context.waits.clear();
-            context.scopes.clear();
-            context.pending.clear();
             context.stalled = false;
+            if !closed.resumable {
+                context.waits.clear();
+                context.scopes.clear();
+                context.pending.clear();
+            }
+        }
+        Effect::Redriven(redriven) => {
+            if context.status == WorkflowStatus::Failed {
+                context.status = WorkflowStatus::Running;
+                context.completed_at = None;
+            }
+            // Its attempts begin anew.
+            if let Some(task) = context.tasks.iter_mut().find(|task| task.task_id == redriven.task_id) {
+                task.failures = 0;
+            }
         }
         _ => {}
     }

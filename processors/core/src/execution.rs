@@ -7,7 +7,8 @@ use crate::codec::{self, CodecError};
 use crate::context::{Branch, BranchOpening, Context, ContextKey, Pending, RecordKey, Scope, Stub};
 use crate::effect::Records;
 use crate::event::{Event, Micros};
-use crate::inbound::InputRef;
+use crate::inbound::{Inbound, InputRef};
+use crate::redrive::REQUESTED;
 use crate::status::WorkflowStatus;
 
 /// Where the records of scopes and branches are found when they are needed.
@@ -133,14 +134,29 @@ impl Execution {
         Ok(execution)
     }
 
+    /// A closed execution with its root record, as a task that gave up needs it to run again.
+    ///
+    /// # Errors
+    /// As [`Execution::open`].
+    pub fn closed_with(context: Context, schemas: &codec::Schemas) -> Result<Execution, CodecError> {
+        let life = Life::Closed(Stub::of(&context));
+        Ok(Execution { life, ..Execution::open(context, schemas)? })
+    }
+
+    /// Does this input need more than the stub that is known of it?
+    pub fn lacks_records_for(&self, inbound: &Inbound) -> bool {
+        let failed = self.stub().is_some_and(|stub| stub.status == WorkflowStatus::Failed);
+        failed && self.records.context.is_none() && inbound.event.event_type == REQUESTED
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Is there an event to handle?
+    /// Is there an event to handle? Not once it has ended: what is left then waits for a redrive.
     pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() && !self.is_closed()
     }
 
     /// Has it ended?

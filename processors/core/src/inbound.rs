@@ -8,6 +8,7 @@ use crate::identity;
 use crate::limits::{ENVELOPE_MAX_BYTES, Limits, NAME_MAX_BYTES, cut_message};
 use crate::message_class::MessageClass;
 use crate::partition::partition_of;
+use crate::redrive;
 
 /// Header: the inbox record that this record was written for, `topic/partition/offset`.
 pub const HEADER_INPUT: &str = "input";
@@ -29,7 +30,8 @@ pub const RESERVED_PREFIXES: [&str; 5] = ["workflow.", "task.", "scope.", "timer
 
 /// Is this event type the engine's own, so that neither outsiders nor tasks may write it?
 pub fn is_reserved(event_type: &str) -> bool {
-    event_type == "event.unhandled" || RESERVED_PREFIXES.iter().any(|prefix| event_type.starts_with(prefix))
+    ["event.unhandled", redrive::RESUMED].contains(&event_type)
+        || RESERVED_PREFIXES.iter().any(|prefix| event_type.starts_with(prefix))
 }
 
 /// A record of the inbox as the source hands it over.
@@ -168,7 +170,7 @@ fn resolve_execution(event: &mut Event, record: &InboxRecord, origin: &str, part
     identity::check_execution_id(&event.execution_id).map_err(|what| Refusal::new(ErrorCode::EventInvalid, what))
 }
 
-fn check_names(event: &Event) -> Result<(), Refusal> {
+pub(crate) fn check_names(event: &Event) -> Result<(), Refusal> {
     let invalid = |message: String| Err(Refusal::new(ErrorCode::EventInvalid, message));
     if event.event_type.is_empty() {
         return invalid("event_type is missing".to_owned());
@@ -201,12 +203,16 @@ fn check_names(event: &Event) -> Result<(), Refusal> {
 }
 
 fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
+    if event.event_type == redrive::REQUESTED {
+        return redrive::check_content(event, limits);
+    }
     if is_reserved(&event.event_type) && event.event_type != STARTED {
         return Err(Refusal::new(
             ErrorCode::EventReserved,
             format!(
-                "event type {:?} is the engine's own; from outside only {STARTED} is taken of types under {}",
+                "event type {:?} is the engine's own; from outside only {STARTED} and {} are taken of types under {}",
                 event.event_type,
+                redrive::REQUESTED,
                 RESERVED_PREFIXES.join(" ")
             ),
         ));
@@ -264,7 +270,7 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
 }
 
 /// The JSON documents beside the payload: in Avro they are texts, and a writer of another make may put anything there.
-fn check_documents(event: &Event) -> Result<(), Refusal> {
+pub(crate) fn check_documents(event: &Event) -> Result<(), Refusal> {
     let details = event.error.as_ref().and_then(|error| error.details.as_ref());
     let details = details.map(|details| ("error.details", details));
     for (field, document) in event.ext.iter().map(|(name, value)| (name.as_str(), value)).chain(details) {

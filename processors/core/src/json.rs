@@ -27,7 +27,7 @@ impl Json {
     }
 
     /// Takes what serde_json wrote.
-    pub(crate) fn trusted(text: String) -> Json {
+    pub(crate) fn trusted(text: impl Into<Box<str>>) -> Json {
         Json(text.into())
     }
 

@@ -19,6 +19,7 @@ mod message_class;
 pub mod outcome;
 mod partition;
 mod pattern;
+pub mod redrive;
 mod status;
 mod string_enum;
 pub mod task;

@@ -32,6 +32,11 @@ impl Workflow {
         &self.tasks
     }
 
+    /// Its task of this name.
+    pub fn task_named(&self, task_id: &str) -> Option<&Arc<dyn Task>> {
+        self.tasks.iter().find(|task| task.task_id() == task_id)
+    }
+
     /// The tasks that handle `event_type`, in the order of registration.
     pub fn handlers<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = &'a Arc<dyn Task>> {
         self.tasks.iter().filter(move |task| task.handles_events().iter().any(|pattern| pattern.matches(event_type)))

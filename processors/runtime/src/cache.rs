@@ -83,10 +83,14 @@ impl PartitionCache {
     /// Where its record can't be read.
     pub fn execution(&self, id: &str, schemas: &Schemas) -> Result<Execution, CodecError> {
         let hash = execution_hash(id);
+        let root = self.open.get(&hash).and_then(|records| records.root.as_ref());
         if let Some(stub) = self.closed.get(&hash) {
-            return Ok(Execution::closed(id, *stub));
+            return match root {
+                Some(root) => Execution::closed_with(schemas.read_context(root)?, schemas),
+                None => Ok(Execution::closed(id, *stub)),
+            };
         }
-        match self.open.get(&hash).and_then(|records| records.root.as_ref()) {
+        match root {
             Some(root) => Execution::open(schemas.read_context(root)?, schemas),
             None => Ok(Execution::unknown(id)),
         }
@@ -111,7 +115,8 @@ impl PartitionCache {
 
     fn put_inner(&mut self, key: &ContextKey, value: Vec<u8>, schemas: &Schemas) -> Result<(), CodecError> {
         let hash = execution_hash(&key.execution_id);
-        if self.closed.contains_key(&hash) {
+        // One that failed and has records may go on.
+        if self.closed.contains_key(&hash) && !self.open.contains_key(&hash) {
             return Ok(());
         }
         let inner = self.open.entry(hash).or_default().inner.get_or_insert_default();
@@ -135,6 +140,16 @@ impl PartitionCache {
         let hash = execution_hash(id);
         self.forget(hash, schemas);
         self.closed.insert(hash, stub);
+    }
+
+    /// While records are read back: the execution failed, and a record further on may tell that it goes on. What it has
+    /// of scopes and branches stays until [`PartitionCache::drop_orphans`]; with its root record it stays for a redrive.
+    pub fn fail(&mut self, id: &str, stub: Stub, root: Option<Vec<u8>>) {
+        let hash = execution_hash(id);
+        self.closed.insert(hash, stub);
+        self.bytes += root.as_ref().map_or(0, Vec::len);
+        let old = std::mem::replace(&mut self.open.entry(hash).or_default().root, root.map(Into::into));
+        self.bytes -= old.map_or(0, |old| old.len());
     }
 
     /// A tombstone: nothing of the key stays.
@@ -205,5 +220,66 @@ impl RecordStore for CachedRecords<'_> {
     fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch> {
         let branches = self.inner(execution_id).and_then(|inner| inner.branches.get(scope));
         branches.map_or_else(Vec::new, |all| all.values().filter_map(|b| self.schemas.read_branch(b).ok()).collect())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use serde_json::json;
+    use thalweg_core::WorkflowStatus;
+    use thalweg_core::context::Context;
+
+    use super::*;
+
+    fn scope_record() -> Scope {
+        let scope = json!({
+            "execution_id": "e", "scope": "s", "name": "parts", "policy": "all", "status": "OPEN", "total": 2,
+            "succeeded": 1, "failed": 0, "completed_event": "done", "failed_event": "broken", "opened_by": "start",
+        });
+        serde_json::from_value(scope).unwrap()
+    }
+
+    fn root(status: WorkflowStatus) -> Context {
+        let root = json!({
+            "execution_id": "e", "workflow_id": "w", "status": status, "data": {}, "correlation_id": "e",
+            "created_at": 1, "updated_at": 1, "sequence": 3, "applied_offset": 0, "start_id": [0],
+        });
+        serde_json::from_value(root).unwrap()
+    }
+
+    /// What a restore makes of a scope, then the record of a failure, then what `after` reads.
+    fn restored(wanted: bool, after: impl FnOnce(&mut PartitionCache, &Schemas)) -> (PartitionCache, Schemas) {
+        let (mut cache, schemas) = (PartitionCache::default(), Schemas::new().unwrap());
+        let key = ContextKey { execution_id: "e".to_owned(), scope: "s".to_owned(), branch: None };
+        cache.put(&RecordKey::Inner(key), schemas.write_scope(&scope_record()).unwrap(), &schemas).unwrap();
+        let failed = root(WorkflowStatus::Failed);
+        cache.fail("e", Stub::of(&failed), wanted.then(|| schemas.write_context(&failed).unwrap()));
+        after(&mut cache, &schemas);
+        cache.drop_orphans(&schemas);
+        (cache, schemas)
+    }
+
+    #[test]
+    fn a_failed_execution_that_goes_on_has_the_scopes_from_before() {
+        let (cache, schemas) = restored(false, |cache, schemas| {
+            let running = schemas.write_context(&root(WorkflowStatus::Running)).unwrap();
+            cache.put(&RecordKey::Root("e".to_owned()), running, schemas).unwrap();
+        });
+        assert!(!cache.execution("e", &schemas).unwrap().is_closed());
+        assert!(CachedRecords { cache: &cache, schemas: &schemas }.scope("e", "s").is_some());
+    }
+
+    #[test]
+    fn of_one_that_stays_failed_only_what_is_wanted_stays() {
+        let (cache, schemas) = restored(false, |_, _| ());
+        assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
+        assert!(cache.execution("e", &schemas).unwrap().context().is_none());
+        let (mut cache, schemas) = restored(true, |_, _| ());
+        let execution = cache.execution("e", &schemas).unwrap();
+        assert!(execution.is_closed() && execution.context().is_some());
+        assert!(CachedRecords { cache: &cache, schemas: &schemas }.scope("e", "s").is_some());
+        cache.close("e", execution.stub().unwrap(), &schemas);
+        assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
     }
 }

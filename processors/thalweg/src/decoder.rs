@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use thalweg_core::Event;
 use thalweg_core::codec::{CodecError, Schemas};
+use thalweg_core::inbound::{self, InboxRecord, Reading, Refusal};
+use thalweg_core::{ErrorCode, Event, Limits};
 use thalweg_runtime::Registry;
 
 use crate::connection::Connection;
@@ -45,6 +46,37 @@ impl<'a> Decoder<'a> {
                 Ok(read(&self.schemas)?)
             }
             result => Ok(result?),
+        }
+    }
+
+    /// Reads the value of an inbox record as a router does, or says why it is refused.
+    ///
+    /// # Errors
+    /// Where the registry can't be read.
+    pub fn inbox_event(&self, value: &[u8]) -> Result<Result<Event, Refusal>, CommandError> {
+        self.refusable(|schemas| schemas.read_inbox(value))
+    }
+
+    /// Reads an inbox record as a router does, or says why it is refused.
+    ///
+    /// # Errors
+    /// Where the registry can't be read.
+    pub fn inbound(
+        &self,
+        record: &InboxRecord,
+        partitions: i32,
+        limits: &Limits,
+    ) -> Result<Result<Reading, Refusal>, CommandError> {
+        self.refusable(|schemas| inbound::read(record, partitions, schemas, limits))
+    }
+
+    fn refusable<T>(&self, read: impl Fn(&Schemas) -> Result<T, Refusal>) -> Result<Result<T, Refusal>, CommandError> {
+        match read(&self.schemas) {
+            Err(refusal) if refusal.code == ErrorCode::SchemaUnknown => {
+                self.look_up()?;
+                Ok(read(&self.schemas))
+            }
+            result => Ok(result),
         }
     }
 

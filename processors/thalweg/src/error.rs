@@ -1,5 +1,6 @@
 //! Why a command failed, and the exit code that says so.
 
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -84,6 +85,13 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// There is no dead letter at `place`.
+    pub fn no_dead_letter(place: &impl fmt::Display, topic: &str) -> CommandError {
+        CommandError::NotFound(format!(
+            "no dead letter at {place} in {topic}\n`thalweg dead-letters list --all` shows those there are"
+        ))
+    }
+
     /// Tells the error on standard error, and gives the exit code.
     pub fn report(&self) -> ExitCode {
         if matches!(self, CommandError::OutputClosed) {

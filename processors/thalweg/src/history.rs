@@ -51,7 +51,11 @@ impl History {
 
     /// The status that the events lead to, and when the last of them was recorded.
     pub fn status(&self) -> Option<WorkflowStatus> {
-        self.events.iter().filter_map(status_after).next_back()
+        self.events.iter().fold(None, |status: Option<WorkflowStatus>, event| {
+            let redriven = effects(event).any(|effect| matches!(effect, Effect::Redriven(_)));
+            let reopened = redriven && status.is_some_and(WorkflowStatus::is_closed);
+            status_after(event).or(reopened.then_some(WorkflowStatus::Running)).or(status)
+        })
     }
 
     /// When the first event happened; the inbox had it before it was recorded.
@@ -79,7 +83,8 @@ pub fn effects(event: &Event) -> impl Iterator<Item = Effect> {
 pub fn status_after(event: &Event) -> Option<WorkflowStatus> {
     let changed = effects(event).filter_map(|effect| match effect {
         Effect::Created(_) => Some(WorkflowStatus::Running),
-        Effect::Status(changed) | Effect::Closed(changed) => Some(changed.status),
+        Effect::Status(changed) => Some(changed.status),
+        Effect::Closed(closed) => Some(closed.status),
         _ => None,
     });
     changed.last()

@@ -11,6 +11,7 @@ mod in_process_broker;
 mod inbox;
 mod json_argument;
 mod output;
+mod producer;
 mod reading;
 mod settings;
 

@@ -13,6 +13,8 @@ use crate::error::CommandError;
 
 /// How long the brokers may take to tell offsets, or to deliver the next record of those that are there.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Before offsets are asked for again.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
 
 /// A partition with the offsets of its first record and of its committed end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +64,15 @@ impl Connection {
         for (topic, partition) in partitions {
             asked.add_partition_offset(topic, *partition, which)?;
         }
-        let told = self.consumer().offsets_for_times(asked, TIMEOUT).map_err(|_| self.unreachable())?;
+        let deadline = Instant::now() + TIMEOUT;
+        let told = loop {
+            match self.consumer().offsets_for_times(asked.clone(), TIMEOUT) {
+                Ok(told) => break told,
+                Err(_) if Instant::now() >= deadline => return Err(self.unreachable()),
+                // A topic that was created just now has no leader for a moment.
+                Err(_) => std::thread::sleep(LEADER_PAUSE),
+            }
+        };
         let offset = |(topic, partition): &(&str, i32)| match told.find_partition(topic, *partition) {
             Some(element) => {
                 element.error()?;

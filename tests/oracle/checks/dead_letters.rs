@@ -78,14 +78,14 @@ type GaveUp<'a> = (&'a str, &'a str, &'a str);
 /// Each task that gave up, as the effects tell it, has one dead letter, and no other has.
 fn check_tasks(view: &View, findings: &mut Findings) {
     let mut told: BTreeMap<GaveUp, (usize, Vec<&Record>)> = BTreeMap::new();
-    for (execution, entry) in
-        view.histories.iter().flat_map(|(id, history)| history.entries.iter().map(move |e| (id, e)))
+    for (execution, history, entry) in
+        view.histories.iter().flat_map(|(id, history)| history.entries.iter().map(move |e| (id, history, e)))
     {
         for effect in &entry.effects {
             if let Effect::Task(task) = effect
                 && task.status != TaskStatus::Success
             {
-                told.entry((execution, &entry.record.event.event_id, &task.task_id)).or_default().0 += 1;
+                told.entry((execution, &history.handled(entry).event_id, &task.task_id)).or_default().0 += 1;
             }
         }
     }

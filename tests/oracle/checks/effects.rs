@@ -14,6 +14,9 @@ pub(super) fn check(view: &View, findings: &mut Findings) {
     }
 }
 
+/// The id of the execution as a whole.
+const EXECUTION: &str = "the execution";
+
 /// What an effect says of something that has an id: it begins or it ends.
 enum Says {
     Begins(String),
@@ -23,6 +26,10 @@ enum Says {
 fn check_history(execution: &str, history: &History, findings: &mut Findings) {
     let (mut begun, mut ended) = (BTreeSet::new(), BTreeSet::new());
     for (entry, effect) in history.entries.iter().flat_map(|entry| entry.effects.iter().map(move |e| (entry, e))) {
+        if let Effect::Redriven(_) = effect {
+            // What a failure had ended may end once more.
+            ended.remove(EXECUTION);
+        }
         for says in says(effect) {
             let (kind, id) = match says {
                 Says::Begins(id) if !begun.insert(id.clone()) => (Kind::EffectTwice, id),
@@ -40,8 +47,8 @@ fn check_history(execution: &str, history: &History, findings: &mut Findings) {
 fn says(effect: &Effect) -> Vec<Says> {
     let one = |says: Says| vec![says];
     match effect {
-        Effect::Created(_) => one(Says::Begins("the execution".to_owned())),
-        Effect::Closed(_) => one(Says::Ends("the execution".to_owned())),
+        Effect::Created(_) => one(Says::Begins(EXECUTION.to_owned())),
+        Effect::Closed(_) => one(Says::Ends(EXECUTION.to_owned())),
         Effect::WaitAdded(wait) => one(Says::Begins(format!("wait {}", wait.wait_id))),
         Effect::WaitTaken(taken) => one(Says::Ends(format!("wait {}", taken.wait_id))),
         Effect::ScopeOpened(scope) => one(Says::Begins(format!("scope {}", scope.scope))),
@@ -52,9 +59,12 @@ fn says(effect: &Effect) -> Vec<Says> {
             added.iter().map(|p| Says::Begins(format!("pending {} at depth {}", p.event_id, p.depth))).collect()
         }
         Effect::PendingTaken(taken) => one(Says::Ends(format!("pending {} at depth {}", taken.event_id, taken.depth))),
-        Effect::Patch(_) | Effect::Status(_) | Effect::Task(_) | Effect::BranchHandled(_) | Effect::Stalled {} => {
-            Vec::new()
-        }
+        Effect::Patch(_)
+        | Effect::Status(_)
+        | Effect::Task(_)
+        | Effect::BranchHandled(_)
+        | Effect::Stalled {}
+        | Effect::Redriven(_) => Vec::new(),
     }
 }
 

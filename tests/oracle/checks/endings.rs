@@ -4,7 +4,7 @@ use thalweg_core::WorkflowStatus;
 
 use super::{StillOpen, View};
 use crate::oracle::anomaly::{Findings, Kind};
-use crate::oracle::history::{ENDS, Entry, History};
+use crate::oracle::history::{ENDS, History};
 
 pub(super) fn check(view: &View, still_open: StillOpen, findings: &mut Findings) {
     for (execution, history) in &view.histories {
@@ -27,8 +27,9 @@ fn check_end(execution: &str, history: &History, findings: &mut Findings) {
             );
         }
     }
-    let end = history.entries.iter().position(Entry::ends);
-    if let Some(after) = end.and_then(|end| history.entries.get(end + 1)) {
+    // Only a redrive may follow.
+    let mut entries = history.entries.iter().zip(history.entries.iter().skip(1));
+    if let Some((_, after)) = entries.find(|(entry, after)| entry.ends() && !after.redrives()) {
         let event = &after.record.event;
         findings.add(
             Kind::EndedTwice,

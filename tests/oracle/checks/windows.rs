@@ -4,7 +4,7 @@ use thalweg_core::context::{Context, ProcessedEvent};
 use thalweg_core::effect::{Effect, to_hex};
 use thalweg_core::inbound::STARTED;
 use thalweg_core::limits::{INPUT_IDS_MAX, PROCESSED_MAX};
-use thalweg_core::{TaskStatus, identity};
+use thalweg_core::{Event, TaskStatus, identity};
 
 use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
@@ -54,10 +54,15 @@ fn check_start(root: &Context, history: &History, view: &View, findings: &mut Fi
 /// unhandled when the execution closed.
 fn check_processed(root: &Context, history: &History, findings: &mut Findings) {
     let mut differs = |detail: String| findings.add(Kind::ProcessedDiffers, &root.execution_id, detail);
-    let routed: Vec<&Entry> =
-        history.entries.iter().filter(|entry| !REMARKS.contains(&entry.record.event.event_type.as_str())).collect();
+    let left_to_redrive = history.left();
+    let routed: Vec<&Entry> = history
+        .entries
+        .iter()
+        .filter(|entry| !REMARKS.contains(&entry.record.event.event_type.as_str()))
+        .filter(|entry| !left_to_redrive.contains(&entry.record.event.sequence))
+        .collect();
     let newest = root.processed.last().map(|processed| processed.event_id.as_str());
-    let handled = routed.iter().rposition(|entry| Some(entry.record.event.event_id.as_str()) == newest);
+    let handled = routed.iter().rposition(|entry| Some(history.handled(entry).event_id.as_str()) == newest);
     let (handled, left) = routed.split_at(handled.map_or(0, |newest| newest + 1));
     let was_left = |entry: &&Entry| root.status.is_closed() && entry.effects.is_empty() && entry.record.input.is_none();
     if !left.iter().all(was_left) {
@@ -68,7 +73,7 @@ fn check_processed(root: &Context, history: &History, findings: &mut Findings) {
         differs(format!("{} events are listed, {} should be", root.processed.len(), listed.len()));
     }
     for (entry, processed) in listed.iter().zip(&root.processed) {
-        let expected = processed_by(entry, processed);
+        let expected = processed_by(entry, history.handled(entry), processed);
         if *processed != expected {
             differs(format!("listed {processed:?}, handled {expected:?}"));
         }
@@ -76,8 +81,7 @@ fn check_processed(root: &Context, history: &History, findings: &mut Findings) {
 }
 
 /// What the list should say of an event. The time is the router's own.
-fn processed_by(entry: &Entry, listed: &ProcessedEvent) -> ProcessedEvent {
-    let event = &entry.record.event;
+fn processed_by(entry: &Entry, event: &Event, listed: &ProcessedEvent) -> ProcessedEvent {
     let mut tasks = Vec::new();
     let mut failed = false;
     for effect in &entry.effects {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Action, DeadLetter, Step};
+use super::{Action, DeadLetter, Step, redrive};
 use crate::channel::Channel;
 use crate::context::Context;
 use crate::error_code::ErrorCode;
@@ -12,9 +12,10 @@ use crate::identity;
 use crate::inbound::{Inbound, InputRef, Refusal, STARTED};
 use crate::json::Json;
 use crate::message_class::MessageClass;
+use crate::redrive::{REQUESTED, closed};
 use crate::status::{BranchStatus, WorkflowStatus};
 
-enum Verdict {
+pub(super) enum Verdict {
     Take,
     Duplicate,
     Reject(String),
@@ -24,13 +25,14 @@ enum Verdict {
 pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, actions: &mut Vec<Action>) {
     let id = identity::input_id(&inbound.event.event_id, inbound.input.redrive);
     let verdict = match execution.life {
+        _ if inbound.event.event_type == REQUESTED => redrive::judge(execution, &inbound, &id, step),
         Life::Unknown => judge_unknown(execution, &inbound, &id, step),
         Life::Closed(stub) => {
             let start = inbound.event.event_type == STARTED;
             if inbound.offset <= stub.applied_offset || (start && stub.started_by(&id)) {
                 Verdict::Duplicate
             } else {
-                Verdict::Reject(format!("the execution is closed ({})", stub.status))
+                Verdict::Reject(closed(stub.status))
             }
         }
         Life::Open => judge_open(execution, &inbound, &id, step),
@@ -47,6 +49,7 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
             event: inbound.event,
             task_id: None,
             attempts: 0,
+            redrive: inbound.input.redrive,
         }))),
     }
 }
@@ -148,13 +151,15 @@ fn take(execution: &mut Execution, inbound: Inbound, id: &[u8; 16]) {
         context.remember_input(id);
     }
     execution.root_changed = true;
-    execution.push(Queued {
-        event: Box::new(inbound.event),
-        depth: 0,
-        input: Some(inbound.input),
-        opens: None,
-        logged: false,
-    });
+    let queued =
+        Queued { event: Box::new(inbound.event), depth: 0, input: Some(inbound.input), opens: None, logged: false };
+    if execution.is_closed() {
+        // What reopens it comes before what its end had left.
+        execution.life = Life::Open;
+        execution.queue.push_front(queued);
+    } else {
+        execution.push(queued);
+    }
 }
 
 /// The answer to an input that the execution's state does not allow: no part of its history, once per inbox record.

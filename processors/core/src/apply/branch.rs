@@ -43,7 +43,10 @@ pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &St
     propagate_failure(execution, current);
     if let Some((scope, branch)) = current.branch() {
         mark_handled(execution, current, &scope, &branch, step);
-        end_by_type(execution, current, &scope, &branch);
+        // A task that gave up may run again on this event: its branch is not done.
+        if !current.failed {
+            end_by_type(execution, current, &scope, &branch);
+        }
         end_by_quiescence(execution, current, &scope, &branch);
         join(execution, current, &scope, step, actions);
     }

@@ -1,12 +1,12 @@
 //! An execution ends, or comes to a standstill.
 
-use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, outcome};
+use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, cut, outcome};
 use crate::channel::Channel;
 use crate::context::Stub;
-use crate::effect::{Effect, StatusChanged};
+use crate::effect::{Closed, Effect, PendingRef};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError};
-use crate::execution::{Execution, Life};
+use crate::execution::{Execution, Life, Queued};
 use crate::message_class::MessageClass;
 use crate::status::WorkflowStatus;
 
@@ -23,6 +23,12 @@ pub(super) fn limit_exceeded(message: String) -> Closing {
     }
 }
 
+/// The events of a chain would go on for ever.
+pub(super) fn chain_exceeded(step: &Step) -> Closing {
+    let depth_max = step.limits.chain_max_depth;
+    limit_exceeded(format!("more than {depth_max} events in a row, each emitted by the one before it"))
+}
+
 /// Ends the execution with the event that is being handled.
 pub(super) fn close(
     execution: &mut Execution,
@@ -34,6 +40,7 @@ pub(super) fn close(
     let cause = current.event.as_ref().clone();
     let emitted = std::mem::take(&mut current.emitted);
     let remarks = std::mem::take(&mut current.remarks);
+    let resumable = current.failed && closing.status == WorkflowStatus::Failed;
     outcome::publish(execution, current, actions);
     for remark in remarks {
         outcome::publish_remark(execution, remark, step, Vec::new(), actions);
@@ -41,17 +48,36 @@ pub(super) fn close(
     for queued in emitted {
         execution.push(queued);
     }
-    end(execution, &cause, closing, step, actions);
+    end_as(execution, &cause, closing, resumable, step, actions);
 }
 
 /// Publishes what was decided but not handled, turns away what came in and was not handled, and tells the end last.
 pub(super) fn end(execution: &mut Execution, cause: &Event, closing: Closing, step: &Step, actions: &mut Vec<Action>) {
-    let mut unhandled_inputs = Vec::new();
+    end_as(execution, cause, closing, false, step, actions);
+}
+
+/// The same; where it is `resumable`, what is left stays in the record, so that a task which gave up can run again and
+/// the rest goes on.
+fn end_as(
+    execution: &mut Execution,
+    cause: &Event,
+    closing: Closing,
+    resumable: bool,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
+    let (mut left, mut unhandled_inputs) = (Vec::new(), Vec::new());
     while let Some(queued) = execution.pop() {
         match queued.input {
-            None => outcome::publish_remark(execution, *queued.event, step, Vec::new(), actions),
+            None => left.push(queued),
             Some(input) => unhandled_inputs.push((queued.event, input)),
         }
+    }
+    let outgrown = if resumable { cut::outgrown_by(execution, &left, step) } else { None };
+    let resumable = resumable && outgrown.is_none();
+    let closing = outgrown.map_or(closing, limit_exceeded);
+    for queued in &mut left {
+        publish_left(execution, queued, step, actions);
     }
     let Some(context) = &execution.records.context else { return };
     let workflow_id = context.workflow_id.clone();
@@ -66,8 +92,12 @@ pub(super) fn end(execution: &mut Execution, cause: &Event, closing: Closing, st
     event.status = Some(closing.status.as_str().to_owned());
     event.payload = closing.result;
     event.error = closing.error;
-    let closed = Effect::Closed(StatusChanged { status: closing.status });
-    outcome::publish_remark(execution, event, step, vec![closed], actions);
+    let mut effects = Vec::new();
+    if resumable {
+        effects.extend(keep(execution, left));
+    }
+    effects.push(Effect::Closed(Closed { status: closing.status, resumable }));
+    outcome::publish_remark(execution, event, step, effects, actions);
     outcome::release(execution, actions);
     if let Some(context) = &execution.records.context {
         execution.life = Life::Closed(Stub::of(context));
@@ -82,6 +112,30 @@ pub(super) fn end(execution: &mut Execution, cause: &Event, closing: Closing, st
             step,
         ));
     }
+}
+
+/// Publishes what was decided and is not handled, once; it takes the number that it is published under.
+fn publish_left(execution: &mut Execution, queued: &mut Queued, step: &Step, actions: &mut Vec<Action>) {
+    if queued.event.sequence > 0 {
+        return;
+    }
+    outcome::publish_remark(execution, queued.event.as_ref().clone(), step, Vec::new(), actions);
+    if let Some((published, _)) = &execution.held {
+        queued.event.sequence = published.sequence;
+        queued.event.recorded_at = published.recorded_at;
+    }
+}
+
+/// Queues again what is left, and says what of it the log does not tell yet.
+fn keep(execution: &mut Execution, left: Vec<Queued>) -> Option<Effect> {
+    let mut added = Vec::new();
+    for mut queued in left {
+        if !std::mem::replace(&mut queued.logged, true) {
+            added.push(PendingRef { event_id: queued.event.event_id.clone(), depth: queued.depth });
+        }
+        execution.push(queued);
+    }
+    (!added.is_empty()).then_some(Effect::PendingAdded(added))
 }
 
 /// Nothing is left to do and nothing is waited for: say so, once until something changes.

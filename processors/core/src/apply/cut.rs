@@ -2,7 +2,7 @@
 
 use super::{Action, Step, close, outcome};
 use crate::effect::{Effect, PendingRef};
-use crate::execution::Execution;
+use crate::execution::{Execution, Queued};
 use crate::limits::PENDING_MAX;
 
 pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
@@ -37,12 +37,29 @@ pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Acti
 /// Why what is queued could not be kept: the root record would be over its cap, or the list of it would not fit the
 /// event that records it.
 fn outgrown(execution: &Execution, step: &Step) -> Option<String> {
-    if execution.queue.len() > PENDING_MAX {
+    let queue = execution.queue.iter();
+    if let Some(message) = over_the_cap(execution, queue.clone(), step) {
+        return Some(message);
+    }
+    let (event, _) = execution.held.as_ref()?;
+    let effects: usize = event.effects.iter().map(|effect| effect.json.as_str().len()).sum();
+    over_the_list(effects, queue, step)
+}
+
+/// The same of what is left when an execution ends, and is listed by the event that tells its end.
+pub(super) fn outgrown_by(execution: &Execution, left: &[Queued], step: &Step) -> Option<String> {
+    over_the_cap(execution, left.iter(), step).or_else(|| over_the_list(CLOSED_EFFECT_BYTES, left.iter(), step))
+}
+
+fn over_the_cap<'a>(
+    execution: &Execution,
+    queue: impl ExactSizeIterator<Item = &'a Queued>,
+    step: &Step,
+) -> Option<String> {
+    if queue.len() > PENDING_MAX {
         return Some(format!("more than {PENDING_MAX} events are pending"));
     }
-    let queued: usize = execution
-        .queue
-        .iter()
+    let queued: usize = queue
         .map(|q| {
             q.event.envelope_bytes()
                 + q.event.payload.as_ref().map_or(0, |json| json.as_str().len())
@@ -51,17 +68,19 @@ fn outgrown(execution: &Execution, step: &Step) -> Option<String> {
         .sum();
     let cap = step.limits.context_max_bytes;
     let context = execution.context().map_or(0, |c| c.data.to_string().len() + c.bytes_beside_data());
-    if queued + context > cap {
-        return Some(format!("the context with its pending events would have over {cap} bytes (context.max.bytes)"));
-    }
-    let (event, _) = execution.held.as_ref()?;
-    let effects: usize = event.effects.iter().map(|effect| effect.json.as_str().len()).sum();
-    let unlogged = execution.queue.iter().filter(|q| q.input.is_none() && !q.logged).count();
+    (queued + context > cap)
+        .then(|| format!("the context with its pending events would have over {cap} bytes (context.max.bytes)"))
+}
+
+fn over_the_list<'a>(effects: usize, queue: impl Iterator<Item = &'a Queued>, step: &Step) -> Option<String> {
+    let unlogged = queue.filter(|q| q.input.is_none() && !q.logged).count();
     let cap = step.limits.effects_max_bytes;
     (unlogged > 0 && effects + unlogged * PENDING_REF_BYTES > cap)
         .then(|| format!("the list of {unlogged} pending events does not fit the effects (effects.max.bytes {cap})"))
 }
 
+/// Bytes of the effect that tells the end.
+const CLOSED_EFFECT_BYTES: usize = 64;
 /// Bytes of a pending event beside its texts: Avro framing, ids, numbers.
 const PENDING_OVERHEAD_BYTES: usize = 256;
 /// Bytes of a pending event in the effect that lists it: its id, its depth and their names.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Action, Current, Notice, Step, TaskRef, admit, close, outcome};
+use super::{Action, Current, Notice, Step, TaskRef, admit, close, outcome, redrive};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
@@ -15,26 +15,14 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
     let Some(queued) = execution.pop() else { return };
     execution.handled_in_step += 1;
     execution.root_changed = true;
+    if redrive::begins(&queued) {
+        redrive::begin(execution, queued, step, actions);
+        return;
+    }
     let Queued { mut event, depth, input, opens, logged } = queued;
     number(execution, &mut event, step);
     let place = place(execution, &mut event, input.is_some(), step);
-    let mut current = Current {
-        event: Arc::new(*event),
-        depth,
-        input,
-        tasks: VecDeque::new(),
-        running: None,
-        effects: Vec::new(),
-        effects_bytes: 0,
-        opened: Vec::new(),
-        emitted: Vec::new(),
-        remarks: Vec::new(),
-        closing: None,
-        handled_by: Vec::new(),
-        failed: false,
-        duration_ms: 0.0,
-        last_result: None,
-    };
+    let mut current = Current { input, ..Current::new(*event, depth) };
     if logged {
         current.add(execution, Effect::PendingTaken(PendingRef { event_id: current.event.event_id.clone(), depth }));
     }
@@ -51,9 +39,7 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
         );
     }
     if depth > step.limits.chain_max_depth as i32 {
-        let depth_max = step.limits.chain_max_depth;
-        let message = format!("more than {depth_max} events in a row, each emitted by the one before it");
-        current.closing = Some(close::limit_exceeded(message));
+        current.closing = Some(close::chain_exceeded(step));
     } else if !place.late {
         route(execution, &mut current, step);
     }
@@ -61,7 +47,7 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
     next_task(execution, step, actions);
 }
 
-fn number(execution: &mut Execution, event: &mut Event, step: &Step) {
+pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) {
     let Some(context) = &mut execution.records.context else { return };
     context.sequence += 1;
     context.updated_at = step.now;
@@ -135,7 +121,7 @@ fn start(execution: &mut Execution, current: &mut Current, actions: &mut Vec<Act
     }
 }
 
-fn route(execution: &Execution, current: &mut Current, step: &Step) {
+pub(super) fn route(execution: &Execution, current: &mut Current, step: &Step) {
     let workflow = execution.records.context.as_ref().and_then(|context| step.workflows.get(&context.workflow_id));
     if let Some(workflow) = workflow {
         current.tasks = workflow.handlers(&current.event.event_type).map(|task| TaskRef(Arc::clone(task))).collect();
@@ -175,6 +161,28 @@ pub(super) fn next_task(execution: &mut Execution, step: &Step, actions: &mut Ve
 }
 
 impl Current {
+    /// An event that is to be handled.
+    pub fn new(event: Event, depth: i32) -> Current {
+        Current {
+            event: Arc::new(event),
+            carrier: None,
+            depth,
+            input: None,
+            tasks: VecDeque::new(),
+            running: None,
+            effects: Vec::new(),
+            effects_bytes: 0,
+            opened: Vec::new(),
+            emitted: Vec::new(),
+            remarks: Vec::new(),
+            closing: None,
+            handled_by: Vec::new(),
+            failed: false,
+            duration_ms: 0.0,
+            last_result: None,
+        }
+    }
+
     /// The branch of the event.
     pub fn branch(&self) -> Option<(String, String)> {
         Some((self.event.scope.clone()?, self.event.branch.clone()?))
@@ -213,7 +221,7 @@ impl Current {
             Effect::Patch(_) => execution.data_grew(recorded.json.as_str().len()),
             _ => {}
         }
-        execution.records.fold(effect, &self.event);
+        execution.records.fold(effect, self.carrier.as_deref().unwrap_or(&self.event));
         self.effects.push(recorded);
     }
 }

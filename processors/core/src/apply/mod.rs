@@ -7,6 +7,7 @@ mod cut;
 mod emission;
 mod handle;
 mod outcome;
+mod redrive;
 #[cfg(test)]
 mod tests;
 
@@ -80,6 +81,8 @@ pub struct DeadLetter {
     pub task_id: Option<String>,
     /// How often it was tried.
     pub attempts: i32,
+    /// How often what is refused, or what the task gave up on, had been redriven.
+    pub redrive: u32,
 }
 
 /// An occurrence for the metrics.
@@ -91,6 +94,7 @@ pub enum Notice {
     ScopeOpened,
     ScopeClosed { policy: String, status: ScopeStatus },
     Stalled { workflow_id: String },
+    Redriven { task_id: String },
 }
 
 /// How an execution is about to end.
@@ -105,6 +109,8 @@ pub(crate) struct Closing {
 #[derive(Debug)]
 pub(crate) struct Current {
     pub event: Arc<Event>,
+    /// What is published, and has the effects, in place of an event that was published before.
+    pub carrier: Option<Box<Event>>,
     pub depth: i32,
     pub input: Option<InputRef>,
     /// Tasks yet to run, in order.
@@ -168,7 +174,8 @@ pub fn drive(
     };
     while !joins_pending && execution.has_queued() {
         // A start is handled in the step that takes it in: until then there is nothing that could be left pending.
-        let starts = execution.context().is_some_and(|context| context.sequence == 0);
+        // And one that a command reopens counts as closed until the command is handled.
+        let starts = execution.context().is_some_and(|context| context.sequence == 0 || context.status.is_closed());
         if !starts && (execution.handled_in_step >= step.limits.step_max_events || cut()) {
             break;
         }

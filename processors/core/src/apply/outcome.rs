@@ -18,6 +18,7 @@ use crate::limits::{NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, WAIT
 use crate::merge_patch;
 use crate::message_class::MessageClass;
 use crate::outcome::Outcome;
+use crate::redrive::GAVE_UP;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
 use crate::task::{TaskFailure, TaskRun};
 
@@ -343,10 +344,12 @@ fn fail(
         code: failure.code,
         message: format!("task {task_id}: {}", cut_message(&failure.message)),
         input: None,
-        event_input: current.input.as_ref().map(|input| input.position.clone()),
+        // The record of a command is not the event that it speaks of.
+        event_input: current.input.as_ref().filter(|_| current.carrier.is_none()).map(|input| input.position.clone()),
         event: current.event.as_ref().clone(),
         task_id: Some(task_id.to_owned()),
         attempts: 1,
+        redrive: current.input.as_ref().map_or(0, |input| input.redrive),
     })));
     if current.closing.is_none() {
         let status = if failure.code == ErrorCode::LimitExceeded {
@@ -392,7 +395,7 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
         event_type: current.event.event_type.clone(),
         processed_at: now,
         processed_by: current.handled_by.join(","),
-        result: if current.failed { "FAILED" } else { "SUCCESS" }.to_owned(),
+        result: if current.failed { GAVE_UP } else { "SUCCESS" }.to_owned(),
         scope: current.event.scope.clone(),
         branch: current.event.branch.clone(),
     });
@@ -412,7 +415,7 @@ fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
 /// Hands the finished event on. It is held until it is known whether what follows it is handled in this step.
 pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut Vec<Action>) {
     let handled = !current.handled_by.is_empty();
-    let mut event = std::sync::Arc::unwrap_or_clone(current.event);
+    let mut event = current.carrier.map_or_else(|| std::sync::Arc::unwrap_or_clone(current.event), |carrier| *carrier);
     event.effects = current.effects;
     if handled {
         event.duration_ms = Some(current.duration_ms);

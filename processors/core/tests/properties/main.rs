@@ -14,6 +14,7 @@ mod limits;
 mod memory_router;
 mod no_panic;
 mod random_workflow;
+mod redrive;
 mod script;
 
 use proptest::test_runner::Config;

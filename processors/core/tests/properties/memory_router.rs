@@ -39,6 +39,10 @@ impl Contexts {
     pub fn open(&self, id: &str) -> Execution {
         match self.root(id) {
             None => Execution::unknown(id),
+            // As after a restore that a redrive has asked for.
+            Some(context) if context.status == WorkflowStatus::Failed => {
+                Execution::closed_with(context, &SCHEMAS).unwrap()
+            }
             Some(context) if context.status.is_closed() => Execution::closed(id, Stub::of(&context)),
             Some(context) => Execution::open(context, &SCHEMAS).unwrap(),
         }

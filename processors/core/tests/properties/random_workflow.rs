@@ -118,15 +118,25 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act(gives_up: f64) -> impl Strategy<Value = Act> {
     let changes = prop::collection::vec(change(), 0..3);
     let deeds = prop::collection::vec(deed(), 0..4);
-    (changes, deeds, prop::bool::weighted(0.01)).prop_map(|(changes, deeds, gives_up)| Act { changes, deeds, gives_up })
+    let gives_up = prop::bool::weighted(gives_up);
+    (changes, deeds, gives_up).prop_map(|(changes, deeds, gives_up)| Act { changes, deeds, gives_up })
 }
 
 /// A task for the start, and a few others.
 pub fn tasks() -> impl Strategy<Value = Vec<TaskPlan>> {
-    let acts = || prop::collection::vec(act(), 1..4);
+    tasks_with(0.01)
+}
+
+/// The same, and they give up more often.
+pub fn tasks_that_give_up() -> impl Strategy<Value = Vec<TaskPlan>> {
+    tasks_with(0.2)
+}
+
+fn tasks_with(gives_up: f64) -> impl Strategy<Value = Vec<TaskPlan>> {
+    let acts = move || prop::collection::vec(act(gives_up), 1..4);
     let others = prop::collection::vec(
         (prop::sample::select(&PATTERNS[..]), acts()).prop_map(|(on, acts)| TaskPlan { on, acts }),
         1..6,
@@ -176,7 +186,10 @@ impl Task for PlannedTask {
         for change in &act.changes {
             apply_change(&mut context.data, change);
         }
-        if act.gives_up {
+        // The key is another one in another series of attempts: that may go well.
+        if act.gives_up
+            && context.idempotency_key.ends_with(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b'])
+        {
             return Err(TaskError::new("GAVE_UP", "as planned"));
         }
         let handlers = self.all.iter().filter(|pattern| pattern.matches(&event.event_type)).count();

@@ -17,6 +17,7 @@ use thalweg_core::{Channel, ErrorCode, Event, Execution};
 
 use super::partition::Partition;
 use super::tally::{DeadLetterNote, Tally, TaskNote};
+use super::wanted::Wanted;
 use super::{Fixtures, LaneError};
 use crate::cache::{ByExecution, CachedRecords};
 use crate::clock::wall_clock;
@@ -52,6 +53,8 @@ pub struct Batch<'a> {
     pub gone_on: Vec<(i32, String)>,
     /// Partitions with an execution of a workflow that this router does not run: nothing more is taken from them.
     pub unlisted: BTreeMap<i32, String>,
+    /// Partitions that are to be restored with the records of these executions before more is taken from them.
+    pub wanted: BTreeMap<i32, Wanted>,
 }
 
 impl<'a> Batch<'a> {
@@ -66,6 +69,7 @@ impl<'a> Batch<'a> {
             tally: Tally::default(),
             gone_on: Vec::new(),
             unlisted: BTreeMap::new(),
+            wanted: BTreeMap::new(),
         }
     }
 
@@ -96,8 +100,12 @@ impl<'a> Batch<'a> {
         }
         let reading = self.read(message);
         if let Ok(Reading::Event(inbound)) = &reading
-            && self.is_unlisted(partition, &inbound.event.execution_id)?
+            && (self.is_unlisted(partition, &inbound.event.execution_id)? || self.is_wanted(partition, inbound)?)
         {
+            return Ok(());
+        }
+        // What comes after a record that has to wait waits with it.
+        if self.wanted.contains_key(&partition.number) {
             return Ok(());
         }
         self.offsets.insert(partition.number, message.offset + 1);
@@ -203,6 +211,17 @@ impl<'a> Batch<'a> {
         Ok(false)
     }
 
+    /// Does it need records of a closed execution that the cache has no more? Then its partition is restored with them.
+    fn is_wanted(&mut self, partition: &Partition, inbound: &Inbound) -> Result<bool, LaneError> {
+        let id = &inbound.event.execution_id;
+        self.touch(partition, id)?;
+        let lacks = self.touched.get(&execution_hash(id)).is_some_and(|t| t.execution.lacks_records_for(inbound));
+        if lacks {
+            self.wanted.entry(partition.number).or_default().add(id);
+        }
+        Ok(lacks)
+    }
+
     fn step(
         &mut self,
         partition: &Partition,
@@ -286,7 +305,7 @@ impl<'a> Batch<'a> {
             message: &letter.message,
             input: letter.input.as_deref(),
             origin,
-            redrive: message.and_then(|m| m.header(HEADER_REDRIVE)).and_then(|text| text.parse().ok()).unwrap_or(0),
+            redrive: letter.redrive,
             execution_id: Some(&letter.event.execution_id),
             event_id: Some(&letter.event.event_id),
             task_id: letter.task_id.as_deref(),

@@ -8,6 +8,7 @@ mod due;
 mod ending;
 mod partition;
 mod tally;
+mod wanted;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -158,7 +159,9 @@ impl<K: Kafka> Lane<K> {
             self.restore()?;
             // 3 step the batch
             let mut batch = self.step(&fixtures)?;
+            let wanted = std::mem::take(&mut batch.wanted);
             if batch.is_empty() {
+                self.restore_with(wanted);
                 continue;
             }
             self.pass(FailPoint::AfterStep);
@@ -168,6 +171,7 @@ impl<K: Kafka> Lane<K> {
             let ended = self.commit(&batch, &changed);
             // 5 publish to the caches
             self.publish(batch, changed, ended, began)?;
+            self.restore_with(wanted);
         }
         self.kafka.close();
         Ok(())

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use thalweg_core::ErrorCode;
 use thalweg_core::codec::Schemas;
 use thalweg_core::context::{RecordKey, Stub};
+use thalweg_core::{ErrorCode, WorkflowStatus};
 
 use super::LaneError;
 use super::due::DueQueue;
+use super::wanted::Wanted;
 use crate::cache::PartitionCache;
 use crate::kafka::{Kafka, KafkaFault};
 
@@ -21,6 +22,8 @@ pub struct Partition {
     pub next_offset: i64,
     /// Executions with `pending` events: work that needs no poll to go on, oldest first.
     pub due: DueQueue,
+    /// Closed executions whose records a restore keeps.
+    pub wanted: Wanted,
 }
 
 /// How far a partition is.
@@ -59,6 +62,7 @@ impl Partition {
             phase: Phase::Locating { since: Instant::now() },
             next_offset: -1,
             due: DueQueue::default(),
+            wanted: Wanted::default(),
         }
     }
 
@@ -124,10 +128,16 @@ impl Partition {
         };
         let context = schemas.read_context(&value).map_err(unreadable)?;
         reading.newest_applied = reading.newest_applied.max(context.applied_offset);
-        if context.pending.is_empty() {
+        // What a failure has left is not due: it waits for a redrive.
+        if context.pending.is_empty() || context.status.is_closed() {
             reading.pending.remove(id);
         } else {
             reading.pending.insert(id.clone());
+        }
+        if context.status == WorkflowStatus::Failed {
+            let root = self.wanted.contains(id).then_some(value);
+            self.cache.fail(id, Stub::of(&context), root);
+            return Ok(());
         }
         if context.status.is_closed() {
             self.cache.close(id, Stub::of(&context), schemas);

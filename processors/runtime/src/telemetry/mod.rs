@@ -22,10 +22,10 @@ use thalweg_core::{Channel, ErrorCode, Workflows};
 pub use execution::{EventPublished, ExecutionClosed, ExecutionStalled, ExecutionStarted, InputHandled, InputResult};
 use execution::{INPUT_RESULTS, WorkflowSeries};
 use partition::PartitionCounts;
-pub use partition::{LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked};
+pub use partition::{LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked, RecordsWanted};
 pub use scope::{ScopeJoined, ScopeOpened};
-pub use task::TaskRan;
 use task::TaskSeries;
+pub use task::{TaskRan, TaskRedriven};
 use transaction::TRANSACTION_OUTCOMES;
 pub use transaction::{DeadLettered, TransactionEnded, TransactionOutcome};
 

@@ -54,6 +54,22 @@ impl PartitionRestored {
     }
 }
 
+/// A partition is restored once more, for records of closed executions that a redrive needs.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordsWanted {
+    /// The partition.
+    pub partition: i32,
+    /// How many executions.
+    pub executions: usize,
+}
+
+impl RecordsWanted {
+    /// Logs it.
+    pub fn emit(self) {
+        info!(partition = self.partition, executions = self.executions, "a redrive needs records: restoring again");
+    }
+}
+
 /// A partition was taken from a lane of this process: what it held and its lag count no longer.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionRevoked {

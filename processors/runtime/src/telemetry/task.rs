@@ -4,7 +4,7 @@ use std::sync::{OnceLock, PoisonError};
 
 use prometheus::Histogram;
 use thalweg_core::ErrorCode;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{Metrics, UNREGISTERED};
 
@@ -59,5 +59,21 @@ impl Metrics {
         series.success.get_or_init(|| self.task_seconds.with_label_values(&[task, SUCCESS]));
         let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
         tasks.insert(task.to_owned(), series);
+    }
+}
+
+/// A task that gave up runs again, on request.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskRedriven<'a> {
+    /// The execution.
+    pub execution_id: &'a str,
+    /// The task.
+    pub task: &'a str,
+}
+
+impl TaskRedriven<'_> {
+    /// Logs it.
+    pub fn emit(self) {
+        info!(execution_id = self.execution_id, task = self.task, "a task that gave up was run again");
     }
 }

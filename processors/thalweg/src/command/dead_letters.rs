@@ -1,7 +1,16 @@
 //! `thalweg dead-letters`
 
+mod discard;
+mod executions;
 mod letter;
 mod list;
+mod marks;
+mod moment;
+mod place;
+mod prospect;
+mod redrive;
+mod selection;
+mod sendable;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -9,7 +18,7 @@ use clap::{Args, Subcommand};
 use crate::error::CommandError;
 use crate::settings::Settings;
 
-/// Look at what could not be handled
+/// Look at what could not be handled, send it back, or put it aside
 #[derive(Args, Debug)]
 pub struct DeadLetters {
     #[command(subcommand)]
@@ -20,6 +29,8 @@ pub struct DeadLetters {
 enum Command {
     List(list::List),
     Show(show::Show),
+    Redrive(redrive::Redrive),
+    Discard(discard::Discard),
 }
 
 impl DeadLetters {
@@ -31,6 +42,8 @@ impl DeadLetters {
         match self.command {
             Command::List(list) => list.run(settings),
             Command::Show(show) => show.run(settings),
+            Command::Redrive(redrive) => redrive.run(settings),
+            Command::Discard(discard) => discard.run(settings),
         }
     }
 }

@@ -135,7 +135,8 @@ impl Records {
         head.row(["WORKFLOW", &format!("{}{version}", context.workflow_id)]);
         let stalled = if context.stalled { ", stalled: nothing is left to do, and nothing is waited for" } else { "" };
         head.row(["STATUS", &format!("{}{stalled}", context.status)]);
-        for wait in &context.waits {
+        // What a failure has left is waited for only once the task that gave up was redriven.
+        for wait in context.waits.iter().filter(|_| !context.status.is_closed()) {
             let key = wait.correlation_key.as_ref().map_or_else(String::new, |k| format!(" with correlation id {k}"));
             head.row(["WAITS FOR", &format!("{}{key}, asked by {}", wait.event_type, wait.task_id)]);
         }

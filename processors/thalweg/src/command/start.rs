@@ -15,9 +15,10 @@ use crate::connection::Connection;
 use crate::decoder::Decoder;
 use crate::error::CommandError;
 use crate::history::status_after;
-use crate::inbox::{Inbox, Position};
+use crate::inbox::Inbox;
 use crate::json_argument;
 use crate::output::{self, Output, Table, seconds};
+use crate::producer::Position;
 use crate::reading::{Polled, Span};
 use crate::settings::Settings;
 

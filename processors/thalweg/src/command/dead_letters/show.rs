@@ -7,6 +7,9 @@ use thalweg_core::codec::event_to_json;
 use thalweg_runtime::wall_clock;
 
 use super::letter::{Letter, OWN_HEADERS, bytes_document};
+use super::list;
+use super::marks::{Mark, Marks};
+use super::place::Place;
 use crate::connection::Connection;
 use crate::decoder::Decoder;
 use crate::error::CommandError;
@@ -17,23 +20,9 @@ use crate::settings::Settings;
 #[derive(Args, Debug)]
 pub struct Show {
     /// Where it lies, as `list` shows it
-    #[arg(value_name = "PARTITION/OFFSET", value_parser = place)]
     place: Place,
     #[command(flatten)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    partition: i32,
-    offset: i64,
-}
-
-fn place(text: &str) -> Result<Place, String> {
-    let numbers = text.split_once('/').and_then(|(partition, offset)| {
-        Some(Place { partition: partition.parse().ok()?, offset: offset.parse().ok()? })
-    });
-    numbers.filter(|place| place.partition >= 0 && place.offset >= 0).ok_or_else(|| "such as 3/17".to_owned())
 }
 
 impl Show {
@@ -44,32 +33,29 @@ impl Show {
     pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
         let connection = Connection::open(&settings.load()?)?;
         let letter = self.read(&connection)?;
+        let marks = Marks::read(&connection)?;
+        let mark = marks.of(&letter);
         // A task's dead letter is an event in Avro; what is none stays bytes.
         let event = letter.value.as_deref().and_then(|value| Decoder::new(&connection).ok()?.event(value).ok());
         let event = event.as_ref().map(event_to_json);
         if self.output.is_json() {
-            let mut document = letter.document();
-            document.insert("key".to_owned(), bytes_document(letter.key.as_deref()));
-            document.insert("value".to_owned(), bytes_document(letter.value.as_deref()));
+            let mut document = list::document(&letter, mark);
+            document["key"] = bytes_document(letter.key.as_deref());
+            document["value"] = bytes_document(letter.value.as_deref());
             let headers: Map<String, Value> =
                 letter.original_headers().map(|(name, value)| (name.clone(), bytes_document(Some(value)))).collect();
-            document.insert("headers".to_owned(), Value::Object(headers));
+            document["headers"] = Value::Object(headers);
             if let Some(event) = event {
-                document.insert("event".to_owned(), event);
+                document["event"] = event;
             }
-            return output::print_json(&Value::Object(document));
+            return output::print_json(&document);
         }
-        output::print(&text(&letter, event.as_ref()))
+        output::print(&text(&letter, mark, event.as_ref()))
     }
 
     fn read(&self, connection: &Connection) -> Result<Letter, CommandError> {
         let topic = connection.topics().dead_letters();
-        let not_found = || {
-            CommandError::NotFound(format!(
-                "no dead letter at {}/{} in {topic}\n`thalweg dead-letters list` shows those there are",
-                self.place.partition, self.place.offset
-            ))
-        };
+        let not_found = || CommandError::no_dead_letter(&self.place, topic);
         if self.place.partition >= connection.partition_count(topic)? {
             return Err(not_found());
         }
@@ -91,10 +77,15 @@ impl Show {
     }
 }
 
-fn text(letter: &Letter, event: Option<&Value>) -> String {
+fn text(letter: &Letter, mark: Option<&Mark>, event: Option<&Value>) -> String {
     let mut head = Table::without_headings();
-    head.row(["place", &letter.place()]);
-    head.row(["written", &format!("{}, {}", date(letter.written_at), age(letter.written_at, wall_clock()))]);
+    let now = wall_clock();
+    head.row(["place", &letter.place.to_string()]);
+    if let Some(mark) = mark {
+        let reason = mark.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        head.row(["state", &format!("{} by {}{reason}", mark.told(now), mark.by)]);
+    }
+    head.row(["written", &format!("{}, {}", date(letter.written_at), age(letter.written_at, now))]);
     for name in OWN_HEADERS {
         let value = letter.header(name);
         if !value.is_empty() {
