@@ -98,7 +98,7 @@ impl Partition {
             Phase::Locating { since } => {
                 let Some(committed) = committed else { return Ok(()) };
                 let Some(end) = tolerate(kafka.contexts_end(self.number))? else { return Ok(()) };
-                self.next_offset = committed.unwrap_or(-1);
+                self.next_offset = committed.unwrap_or(self.next_offset);
                 self.phase = Phase::Settling { since, end };
             }
             Phase::Settling { since, end } => {

@@ -32,13 +32,15 @@ impl<K: Kafka> Lane<K> {
     /// Restores partitions with the records that their next inputs need.
     pub(super) fn restore_with(&mut self, wanted: BTreeMap<i32, Wanted>) {
         for (number, wanted) in wanted {
-            if !self.partitions.contains_key(&number) {
+            let Some(next_offset) = self.partitions.get(&number).map(|partition| partition.next_offset) else {
                 continue;
-            }
+            };
             RecordsWanted { partition: number, executions: wanted.0.len() }.emit();
             self.start_over(number);
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.wanted = wanted;
+                // It may be that nothing was committed yet; and librdkafka's in-process cluster never tells.
+                partition.next_offset = next_offset;
             }
         }
     }
