@@ -35,29 +35,43 @@ pub struct Read {
     pub headers: BTreeMap<String, String>,
 }
 
+/// All channels in one topic.
+pub fn one_topic(config: &mut Config) {
+    for channel in Channel::ALL {
+        config.channels.insert(*channel, "events".to_owned());
+    }
+}
+
 impl Namespace {
     /// Two partitions, all channels in one topic.
     pub fn new(test: &str) -> Namespace {
-        Namespace::with(test, |config| {
-            for channel in Channel::ALL {
-                config.channels.insert(*channel, "events".to_owned());
-            }
-        })
+        Namespace::with(test, one_topic)
     }
 
     /// Two partitions, and what `change` makes of the configuration.
     pub fn with(test: &str, change: impl FnOnce(&mut Config)) -> Namespace {
+        Namespace::at(broker().bootstrap(), test, change)
+    }
+
+    /// The same on another broker.
+    pub fn at(bootstrap: &str, test: &str, change: impl FnOnce(&mut Config)) -> Namespace {
         let mut config = Config {
-            brokers: broker().bootstrap().to_owned(),
+            brokers: bootstrap.to_owned(),
             namespace: namespace(test),
             partitions: 2,
             lanes: Some(1),
             ..Config::default()
         };
         change(&mut config);
+        let namespace = Namespace { topics: Topics::new(&config), config };
+        namespace.create_topics();
+        namespace
+    }
+
+    /// Creates those of its topics that are not there.
+    pub fn create_topics(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(create_topics(&config, REPLICATION_OF_BROKER)).unwrap();
-        Namespace { topics: Topics::new(&config), config }
+        runtime.block_on(create_topics(&self.config, REPLICATION_OF_BROKER)).unwrap();
     }
 
     /// The partition of an execution.

@@ -11,7 +11,7 @@ mod console;
 mod jars;
 mod process;
 
-pub use broker::{Broker, broker};
+pub use broker::{Broker, BrokerSettings, broker};
 pub use condition::{eventually, eventually_observed};
 pub use console::{ConsoleConsumer, ConsoleProducer};
 pub use process::{Process, Signal};

@@ -80,7 +80,7 @@ impl Process {
     }
 
     /// Whether the process ended before the deadline.
-    pub(super) fn exits_within(&mut self, deadline: Duration) -> bool {
+    pub fn exits_within(&mut self, deadline: Duration) -> bool {
         within(deadline, || self.exit_status()).is_some()
     }
 
