@@ -3,11 +3,12 @@
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::cluster;
 use super::fleet::Fleet;
 use super::round::{Round, Skipped};
 use super::topics;
 use super::work::Work;
-use crate::namespace::{DEADLINE, Namespace};
+use crate::namespace::{DEADLINE, Namespace, one_topic};
 use crate::oracle::Summary;
 use crate::support::eventually_observed;
 
@@ -16,7 +17,7 @@ const WAVE: usize = 30;
 /// Transactions that must have been tried in vain: the lane does not give up after the first.
 const TRIES: usize = 3;
 pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
-    let namespace = Namespace::new("dead-letters");
+    let namespace = cluster::namespace(round, "dead-letters", one_topic);
     let mut fleet = Fleet::new(&namespace, BATCH);
     let mut work = Work::new(&namespace);
     let unwritable = if round.rng.bool() { Unwritable::TakesNothing } else { Unwritable::IsGone };
@@ -31,7 +32,8 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
     work.begin(WAVE);
     work.end();
     await_tries(&mut fleet, "a");
-    if round.rng.bool() {
+    // Without the topic another router would not start.
+    if matches!(unwritable, Unwritable::TakesNothing) && round.rng.bool() {
         round.tell("the router killed meanwhile");
         fleet.kill("a");
         fleet.start("b");

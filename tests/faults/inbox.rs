@@ -1,10 +1,11 @@
 //! An inbox with duplicates, disorder and poison: each record ends in exactly one of the five.
 
+use super::cluster;
 use super::fleet::Fleet;
 use super::round::{Round, Skipped};
 use super::work::{Sent, Work, beginning, ending};
 use crate::load;
-use crate::namespace::Namespace;
+use crate::namespace::one_topic;
 use crate::oracle::Summary;
 use crate::poison;
 
@@ -17,7 +18,7 @@ const DISORDER: usize = 20;
 const POISON: usize = 10;
 
 pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
-    let namespace = Namespace::new("inbox");
+    let namespace = cluster::namespace(round, "inbox", one_topic);
     let mut fleet = Fleet::new(&namespace, BATCH);
     let mut work = Work::new(&namespace);
     let executions = round.amount(60, 400);

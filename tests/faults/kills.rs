@@ -1,9 +1,10 @@
 //! kill -9 of routers, one after the other, each at a place of the loop that the seed draws.
 
+use super::cluster;
 use super::fleet::{FAIL_POINTS, Fleet};
 use super::round::{Round, Skipped};
 use super::work::Work;
-use crate::namespace::Namespace;
+use crate::namespace::one_topic;
 use crate::oracle::Summary;
 use crate::support::Signal;
 
@@ -13,7 +14,7 @@ const WAVE: usize = 60;
 const PASSES: u32 = 5;
 
 pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
-    let namespace = Namespace::new("kills");
+    let namespace = cluster::namespace(round, "kills", one_topic);
     let mut fleet = Fleet::new(&namespace, BATCH);
     let mut work = Work::new(&namespace);
     let mut points = FAIL_POINTS;

@@ -28,7 +28,7 @@ pub struct Round<'a> {
     /// What everything in the round is drawn from.
     pub rng: Rng,
     pub size: Size,
-    /// The broker of the rounds that hurt a broker, where one runs.
+    /// The broker of the group's rounds, where one runs.
     pub cluster: &'a mut Option<Cluster>,
     /// What was done.
     pub did: Vec<String>,
@@ -80,15 +80,17 @@ impl Fault {
         let began = Instant::now();
         let rng = Rng::with_seed(seed.into());
         let mut round = Round { rng, size, cluster, did: Vec::new(), load: String::new(), kills: Vec::new() };
-        // What a panic leaves behind is a broker in any state, which is ended below.
+        // What a panic leaves behind is a broker in any state, which is ended.
         let verdict = match catch_unwind(AssertUnwindSafe(|| (self.run)(&mut round))) {
             Ok(Ok(summary)) => Verdict::Sound(summary),
             Ok(Err(Skipped(why))) => Verdict::Skipped(why),
             Err(panic) => Verdict::Failed(message(&*panic)),
         };
         let Round { did, load, kills, .. } = round;
-        if matches!(verdict, Verdict::Failed(_)) {
-            *cluster = None;
+        if matches!(verdict, Verdict::Failed(_))
+            && let Some(mut cluster) = cluster.take()
+        {
+            cluster.tell_end();
         }
         Ended { fault: self, seed, did: did.join(", "), load, kills, verdict, took: began.elapsed() }
     }

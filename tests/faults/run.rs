@@ -30,9 +30,9 @@ pub fn run(options: &Options) -> ExitCode {
     println!("\nrunning {} faults, seed {}", chosen.len(), options.seed);
     let run = Run { options, deadline: options.budget().map(|budget| began + budget), ended: Mutex::default() };
     thread::scope(|scope| {
-        for group in groups.into_iter().filter(|group| !group.is_empty()) {
+        for (number, group) in (0..).zip(groups).filter(|(_, group)| !group.is_empty()) {
             let run = &run;
-            scope.spawn(move || run.group(group));
+            scope.spawn(move || run.group(number, group));
         }
     });
     let ended = run.ended.into_inner().unwrap();
@@ -48,7 +48,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Each fault of the group once, in an order of the seed, then one after the other as the seed draws them.
-    fn group(&self, group: Vec<&'static Fault>) {
+    fn group(&self, number: u64, group: Vec<&'static Fault>) {
         let mut cluster = None;
         if let Some(seed) = self.options.round_seed {
             for fault in group {
@@ -56,7 +56,7 @@ impl Run<'_> {
             }
             return;
         }
-        let mut rng = Rng::with_seed(self.options.seed);
+        let mut rng = Rng::with_seed(self.options.seed ^ (number << 32));
         let mut first = group.clone();
         rng.shuffle(&mut first);
         for fault in first {

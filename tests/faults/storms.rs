@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::cluster;
 use super::fleet::Fleet;
 use super::round::{Round, Skipped};
 use super::run::let_pass;
 use super::work::Work;
-use crate::namespace::{Namespace, one_topic};
+use crate::namespace::one_topic;
 use crate::oracle::Summary;
 
 const BATCH: usize = 20;
@@ -17,7 +18,7 @@ const PAUSE_MAX_MS: u64 = 1500;
 
 pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
     // More partitions than routers, so that each has some and most of them move.
-    let namespace = Namespace::with("storms", |config| {
+    let namespace = cluster::namespace(round, "storms", |config| {
         one_topic(config);
         config.partitions = 6;
     });

@@ -1,9 +1,10 @@
 //! A router is halted past its session, another takes over, and it wakes up.
 
+use super::cluster;
 use super::fleet::{FAIL_POINTS, Fleet};
 use super::round::{Round, Skipped};
 use super::work::Work;
-use crate::namespace::Namespace;
+use crate::namespace::one_topic;
 use crate::oracle::Summary;
 use crate::support::Signal;
 
@@ -12,7 +13,7 @@ const WAVE: usize = 60;
 const PASSES: u32 = 5;
 
 pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
-    let namespace = Namespace::new("zombies");
+    let namespace = cluster::namespace(round, "zombies", one_topic);
     let mut fleet = Fleet::new(&namespace, BATCH);
     let mut work = Work::new(&namespace);
     for number in 0..round.amount(1, 3) {

@@ -76,6 +76,7 @@ final class BrokerProcess {
         } catch (IOException closed) {
             // The same end.
         }
+        System.err.println("the input has ended");
         System.exit(0);
     }
 

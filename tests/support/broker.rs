@@ -14,7 +14,7 @@ use super::condition::{eventually, within};
 use super::jars;
 use super::process::{Process, Signal};
 
-const PROCESS_DEADLINE: Duration = Duration::from_secs(60);
+const PROCESS_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Longer than for a process, for the image may have to be pulled.
 const CONTAINER_DEADLINE: Duration = Duration::from_secs(600);
