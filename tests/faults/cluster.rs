@@ -44,7 +44,9 @@ impl Cluster {
 
     /// Tells, where the broker has ended and nobody ended it, what it said last.
     pub fn tell_end(&mut self) {
-        if let Some(process) = self.broker.process().filter(|process| !process.is_running()) {
+        if let Some(process) = self.broker.process()
+            && !process.is_running()
+        {
             eprintln!("---- the broker has ended; its log ----\n{}\n----", process.log());
         }
     }

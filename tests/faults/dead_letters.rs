@@ -47,6 +47,10 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
     Ok(summary)
 }
 
+/// Bytes of a record batch: enough for the marker that ends a transaction (78), which must not hang for want of it, and
+/// too few for a dead letter.
+const TAKES_BYTES: &str = "100";
+
 /// Why the dead letters can't be written.
 #[derive(Clone, Copy)]
 enum Unwritable {
@@ -67,7 +71,7 @@ impl Unwritable {
     fn make(self, namespace: &Namespace) {
         let topic = namespace.topics.dead_letters();
         match self {
-            Unwritable::TakesNothing => topics::set(namespace, topic, &[("max.message.bytes", "10")]),
+            Unwritable::TakesNothing => topics::set(namespace, topic, &[("max.message.bytes", TAKES_BYTES)]),
             Unwritable::IsGone => topics::delete(namespace, &[topic]),
         }
     }
