@@ -8,6 +8,7 @@ mod load;
 mod members;
 mod namespace;
 mod oracle;
+mod poison;
 mod python;
 mod router_process;
 mod support;

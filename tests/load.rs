@@ -17,11 +17,13 @@ pub fn ended_by_first_half(executions: usize) -> usize {
     (0..executions).filter(|number| number % 3 == 0).count()
 }
 
-fn id(number: usize) -> String {
+/// The id of an execution of the load.
+pub fn id(number: usize) -> String {
     format!("execution-{number}")
 }
 
-fn begin(number: usize) -> Vec<(String, Value)> {
+/// The first half of one execution.
+pub fn begin(number: usize) -> Vec<(String, Value)> {
     let start = |workflow: &str| {
         json!({
             "event_id": format!("start-{number}"), "event_type": "workflow.started", "workflow_id": workflow,
@@ -43,7 +45,8 @@ fn begin(number: usize) -> Vec<(String, Value)> {
     }
 }
 
-fn end(number: usize) -> Vec<(String, Value)> {
+/// The second half of one execution.
+pub fn end(number: usize) -> Vec<(String, Value)> {
     let event = |event_type: &str| {
         json!({"event_id": format!("end-{number}"), "event_type": event_type, "payload": {"end": number},
             "occurred_at": "2026-01-02T03:04:05Z"})

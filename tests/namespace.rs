@@ -35,14 +35,17 @@ pub struct Read {
     pub headers: BTreeMap<String, String>,
 }
 
+/// All channels in one topic.
+pub fn one_topic(config: &mut Config) {
+    for channel in Channel::ALL {
+        config.channels.insert(*channel, "events".to_owned());
+    }
+}
+
 impl Namespace {
     /// Two partitions, all channels in one topic.
     pub fn new(test: &str) -> Namespace {
-        Namespace::with(test, |config| {
-            for channel in Channel::ALL {
-                config.channels.insert(*channel, "events".to_owned());
-            }
-        })
+        Namespace::with(test, one_topic)
     }
 
     /// Two partitions, and what `change` makes of the configuration.
@@ -52,9 +55,27 @@ impl Namespace {
         if config.brokers.is_empty() {
             config.brokers = broker().bootstrap().to_owned();
         }
+        Namespace::of(config)
+    }
+
+    /// The same on another broker.
+    pub fn at(bootstrap: &str, test: &str, change: impl FnOnce(&mut Config)) -> Namespace {
+        Namespace::with(test, |config| {
+            config.brokers = bootstrap.to_owned();
+            change(config);
+        })
+    }
+
+    fn of(config: Config) -> Namespace {
+        let namespace = Namespace { topics: Topics::new(&config), config };
+        namespace.create_topics();
+        namespace
+    }
+
+    /// Creates those of its topics that are not there.
+    pub fn create_topics(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(create_topics(&config, REPLICATION_OF_BROKER)).unwrap();
-        Namespace { topics: Topics::new(&config), config }
+        runtime.block_on(create_topics(&self.config, REPLICATION_OF_BROKER)).unwrap();
     }
 
     /// The partition of an execution.

@@ -77,6 +77,14 @@ impl RouterProcess {
         });
     }
 
+    /// Waits until the router has restored a partition this many times.
+    pub fn await_restored(&self, times: usize) {
+        eventually_observed(DEADLINE, &format!("{times} restored partitions"), || {
+            let seen = self.process.log().matches("\"partition restored\"").count();
+            if seen >= times { Ok(()) } else { Err(seen.to_string()) }
+        });
+    }
+
     /// Where its admin server listens.
     pub fn admin_addr(&self) -> String {
         eventually_observed(DEADLINE, "the router's admin address", || {
@@ -94,15 +102,24 @@ impl RouterProcess {
 #[test]
 #[ignore = "a router for the other tests, which start it"]
 fn serve() {
+    serve_if_asked();
+}
+
+/// Is the router, where this process was started to be one; says whether it was.
+pub fn serve_if_asked() -> bool {
     if std::env::var(ROLE).is_err() {
-        return;
+        return false;
     }
+    // Nor does it outlive the thread that started it, a halted one included, should that have no time to end it.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     init_processor_log().unwrap();
     let config = Config::load(None, &Overrides::default()).unwrap();
     let workflows =
         if std::env::var(SAMPLE_ONLY).is_ok() { Workflows::new().with(claims::workflow()) } else { workflows::all() };
     let router = Router::start(&config, workflows, doom()).unwrap_or_else(|error| panic!("{error}"));
     router.run_until_signal().unwrap();
+    true
 }
 
 fn doom() -> Option<FailPoints> {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::load::{self, borrowed};
-use crate::namespace::{DEADLINE, Namespace};
+use crate::namespace::Namespace;
 use crate::router_process::RouterProcess;
-use crate::support::{Signal, eventually_observed};
+use crate::support::Signal;
 
 const EXECUTIONS: usize = 600;
 
@@ -46,14 +46,4 @@ fn a_killed_routers_partitions_are_handed_over() {
     namespace.send(&borrowed(&load::second_half(EXECUTIONS)));
     namespace.await_ended(EXECUTIONS);
     namespace.verify();
-}
-
-impl RouterProcess {
-    /// Waits until the router has restored a partition this many times.
-    pub fn await_restored(&self, times: usize) {
-        eventually_observed(DEADLINE, &format!("{times} restored partitions"), || {
-            let seen = self.process.log().matches("\"partition restored\"").count();
-            if seen >= times { Ok(()) } else { Err(seen.to_string()) }
-        });
-    }
 }

@@ -1,12 +1,13 @@
 //! The outcome of a transaction is unknown: the router finds out, and restores what it had in it.
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use serde_json::json;
 use thalweg_runtime::FailPoint;
 
 use crate::load::{self, borrowed};
 use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
-use crate::support::{Signal, eventually_observed};
+use crate::support::{Signal, broker, eventually_observed};
 
 const EXECUTIONS: usize = 120;
 
@@ -39,4 +40,27 @@ fn a_transaction_that_outlived_its_time_is_resolved_and_done_again() {
     assert!(router.process.log().contains("the outcome of a transaction is unknown"), "{}", router.process.log());
     assert!(router.process.is_running());
     namespace.verify();
+}
+
+/// A record that nobody takes in time: there is time left to abort, so that nothing is unknown and nothing is restored.
+#[test]
+fn a_record_that_is_not_taken_in_time_leads_to_an_abort() {
+    let namespace = Namespace::new("undeliverable");
+    let mut router = RouterProcess::start(&namespace, "a");
+    namespace.send(&[("e", json!({"event_type": "workflow.started", "workflow_id": "linear"}))]);
+    namespace.await_ended(1);
+    let (bootstrap, dead_letters) = (broker().internal_bootstrap(), namespace.topics.dead_letters());
+    let delete = ["--bootstrap-server", bootstrap, "--delete", "--topic", dead_letters];
+    broker().java_tool("org.apache.kafka.tools.TopicCommand", &delete);
+    namespace.send_raw(&[(None, b"no event".to_vec())], &[]);
+    eventually_observed(DEADLINE, "a transaction that is tried again", || {
+        let log = router.process.log();
+        if log.matches("a transaction was aborted and is tried again").count() >= 2 { Ok(()) } else { Err(log) }
+    });
+    let log = router.process.log();
+    assert!(!log.contains("the outcome of a transaction is unknown"), "{log}");
+    namespace.create_topics();
+    namespace.await_drained();
+    assert_eq!(namespace.verify().dead_lettered, 1);
+    assert!(router.process.is_running());
 }

@@ -16,18 +16,22 @@ import org.apache.kafka.common.utils.Time;
  * Runs one Kafka broker and controller for as long as its standard input stays open.
  *
  * <p>{@code java -cp 'libs/*' broker_process.java DIRECTORY}, where DIRECTORY holds
- * {@code server.properties}. It belongs to this process: it is removed at the end. The line
+ * {@code server.properties}. It belongs to this process and is removed at its end, unless the
+ * broker ended by itself. What is stored in {@code log.dirs} already is served again. The line
  * {@code ready} on standard output says that the broker answers.
  */
 final class BrokerProcess {
     private BrokerProcess() {}
 
+    /** Whoever started this broker is there, and may want to start it again on what it has stored. */
+    private static volatile boolean endedByItself;
+
     public static void main(String[] args) throws IOException {
         Path directory = Path.of(args[0]).toAbsolutePath();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> killThisAndRemove(directory)));
-        Exit.setExitProcedure((status, message) -> System.exit(status));
-        // A halt passes the shutdown hook by, and with it the removal.
-        Exit.setHaltProcedure((status, message) -> System.exit(status));
+        Exit.setExitProcedure((status, message) -> endByItself(status));
+        // A halt passes the shutdown hook by: the broker would not be told to have ended.
+        Exit.setHaltProcedure((status, message) -> endByItself(status));
 
         // A process that is killed cannot end its children, but the kernel closes its pipes.
         Thread ending = new Thread(BrokerProcess::exitAtEndOfInput, "end-of-input");
@@ -40,19 +44,26 @@ final class BrokerProcess {
             server.awaitShutdown();
         } catch (Throwable failure) {
             failure.printStackTrace();
-            System.exit(1);
+            endByItself(1);
         }
     }
 
+    private static void endByItself(int status) {
+        endedByItself = true;
+        System.exit(status);
+    }
+
     private static KafkaRaftServer startServer(Path file) throws Exception {
-        String cluster = Uuid.randomUuid().toString();
-        String[] format = {"format", "--cluster-id", cluster, "--config", file.toString()};
-        if (StorageTool.execute(format, System.err) != 0) {
-            throw new IllegalStateException("the storage could not be formatted");
-        }
         Properties properties = new Properties();
         try (Reader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
             properties.load(reader);
+        }
+        if (!Files.exists(Path.of(properties.getProperty("log.dirs"), "meta.properties"))) {
+            String cluster = Uuid.randomUuid().toString();
+            String[] format = {"format", "--cluster-id", cluster, "--config", file.toString()};
+            if (StorageTool.execute(format, System.err) != 0) {
+                throw new IllegalStateException("the storage could not be formatted");
+            }
         }
         KafkaRaftServer server = new KafkaRaftServer(new KafkaConfig(properties), Time.SYSTEM);
         server.startup();
@@ -65,11 +76,15 @@ final class BrokerProcess {
         } catch (IOException closed) {
             // The same end.
         }
+        System.err.println("the input has ended");
         System.exit(0);
     }
 
     /** A broker that still runs writes files behind the removal's back, so it is killed first. */
     private static void killThisAndRemove(Path directory) {
+        if (endedByItself) {
+            return;
+        }
         String self = Long.toString(ProcessHandle.current().pid());
         String script = "kill -9 \"$0\"; rm -rf \"$1\"";
         try {

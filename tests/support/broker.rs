@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use super::condition::{eventually, within};
 use super::jars;
-use super::process::Process;
+use super::process::{Process, Signal};
 
-const PROCESS_DEADLINE: Duration = Duration::from_secs(60);
+const PROCESS_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Longer than for a process, for the image may have to be pulled.
 const CONTAINER_DEADLINE: Duration = Duration::from_secs(600);
@@ -48,13 +48,33 @@ pub struct Broker {
 enum Runs {
     /// It was running before, and goes on.
     Elsewhere,
-    /// As a process of ours, which owns a temporary directory.
-    Process { process: Process, directory: PathBuf },
+    /// As a process of ours, which owns a temporary directory; its command is run by another one where that is not empty.
+    Process { process: Process, directory: PathBuf, java: Vec<String>, within: Vec<String> },
     /// In the container of that name, for as long as the process is attached to it.
     Container { process: Process, name: String },
 }
 
+/// What a broker that runs as a process differs in.
+#[derive(Default)]
+pub struct BrokerSettings<'a> {
+    /// Options of its Java; those that start it quickly where there are none.
+    pub java: Vec<String>,
+    /// As in [`Broker::start`].
+    pub properties: &'a [(&'a str, &'a str)],
+    /// Where clients are sent instead of to the listener `CLIENTS` itself: to a proxy.
+    pub advertised_port: Option<u16>,
+    /// A command that runs the broker's own, its last arguments.
+    pub within: Vec<String>,
+    /// Where the logs are; in a directory of the broker unless set.
+    pub data_directory: Option<PathBuf>,
+}
+
 impl Broker {
+    /// Whether a broker can run here as a process, as [`Broker::start_process`] needs it.
+    pub fn can_be_a_process() -> bool {
+        jars::can_run()
+    }
+
     /// Starts a broker of its own, where `extra_properties` come after, and so prevail over, what
     /// `server.properties` has. Clients connect to the listener `CLIENTS`, to be secured by setting
     /// `listener.security.protocol.map` to `CLIENTS:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`
@@ -69,7 +89,8 @@ impl Broker {
     #[track_caller]
     pub fn start_with_java(options: &[&str], extra_properties: &[(&str, &str)]) -> Broker {
         if jars::can_run() {
-            Broker::start_process(options, extra_properties)
+            let java = options.iter().map(|option| (*option).to_owned()).collect();
+            Broker::start_process(BrokerSettings { java, properties: extra_properties, ..BrokerSettings::default() })
         } else if jars::is_on_path("docker") {
             Broker::start_container(extra_properties)
         } else {
@@ -135,24 +156,44 @@ impl Broker {
         Broker { internal_bootstrap: bootstrap.clone(), bootstrap, data_directory: None, runs: Runs::Elsewhere }
     }
 
-    fn start_process(options: &[&str], extra_properties: &[(&str, &str)]) -> Broker {
-        let mut command = jars::java(options);
+    /// Starts a broker as a process, which can be killed and started again.
+    #[track_caller]
+    pub fn start_process(settings: BrokerSettings) -> Broker {
         let directory =
             tempfile::Builder::new().prefix("thalweg-broker-").tempdir().expect("a temporary directory").keep();
-        let data_directory = directory.join("data");
+        let data_directory = settings.data_directory.unwrap_or_else(|| directory.join("data"));
         let ports = free_ports();
-        let properties = server_properties(ports, "127.0.0.1", &data_directory, extra_properties);
+        let advertised = [settings.advertised_port.unwrap_or(ports[0]), ports[1]];
+        let properties = server_properties(ports, advertised, "127.0.0.1", &data_directory, settings.properties);
         fs::write(directory.join("server.properties"), properties).expect("a file of properties");
-        command.arg(jars::kafka_directory().join("broker_process.java")).arg(&directory);
-        let process = Process::spawn_with_input("the broker", command, Stdio::piped());
+        let process = broker_process(&directory, &settings.java, &settings.within);
         let mut broker = Broker {
             bootstrap: format!("127.0.0.1:{}", ports[0]),
             internal_bootstrap: format!("127.0.0.1:{}", ports[1]),
             data_directory: Some(data_directory),
-            runs: Runs::Process { process, directory },
+            runs: Runs::Process { process, directory, java: settings.java, within: settings.within },
         };
         broker.wait_until(PROCESS_DEADLINE, |process| process.stdout() == "ready\n");
         broker
+    }
+
+    /// Kills the broker, as by kill -9; what it has stored stays.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        let process = self.process().expect("only a broker that was started");
+        process.signal(Signal::KILL);
+        process.wait_exit(END_DEADLINE);
+    }
+
+    /// Starts a broker again, which runs as a process and has ended, on the same ports and on what it has stored.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        let Runs::Process { process, directory, java, within } = &mut self.runs else {
+            panic!("only a broker as a process can be started again")
+        };
+        assert!(!process.is_running(), "the broker has not ended");
+        *process = broker_process(directory, java, within);
+        self.wait_until(PROCESS_DEADLINE, |process| process.stdout() == "ready\n");
     }
 
     fn start_container(extra_properties: &[(&str, &str)]) -> Broker {
@@ -173,7 +214,7 @@ impl Broker {
             wait $input"#;
         let data_directory = PathBuf::from("/tmp/thalweg-broker-data");
         let ports = free_ports();
-        let properties = server_properties(ports, "0.0.0.0", &data_directory, extra_properties);
+        let properties = server_properties(ports, [ports[0], ports[1]], "0.0.0.0", &data_directory, extra_properties);
         let name = super::namespace("broker");
         let mut command = Command::new("docker");
         command
@@ -223,6 +264,23 @@ impl Drop for Broker {
     }
 }
 
+/// The broker's program on this directory.
+#[track_caller]
+fn broker_process(directory: &Path, java: &[String], within: &[String]) -> Process {
+    let options: Vec<&str> = java.iter().map(String::as_str).collect();
+    let mut java = jars::java(if options.is_empty() { &JAVA_OF_TESTS } else { &options });
+    java.arg(jars::kafka_directory().join("broker_process.java")).arg(directory);
+    let command = match within {
+        [] => java,
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(java.get_program()).args(java.get_args());
+            command
+        }
+    };
+    Process::spawn_with_input("the broker", command, Stdio::piped())
+}
+
 /// Ports for clients, the tools and the controller. They lie below those that systems give to
 /// outgoing connections, one of which could otherwise take a port before the broker does.
 fn free_ports() -> [u16; 3] {
@@ -242,6 +300,7 @@ fn free_ports() -> [u16; 3] {
 /// The configuration of one node that is broker and controller, made for short waits.
 fn server_properties(
     [clients, internal, controller]: [u16; 3],
+    [advertised_clients, advertised_internal]: [u16; 2],
     host: &str,
     data_directory: &Path,
     extra_properties: &[(&str, &str)],
@@ -253,7 +312,7 @@ controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=INTERNAL
 listeners=CLIENTS://{host}:{clients},INTERNAL://{host}:{internal},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal}
+advertised.listeners=CLIENTS://127.0.0.1:{advertised_clients},INTERNAL://127.0.0.1:{advertised_internal}
 listener.security.protocol.map=CLIENTS:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={}
 num.partitions=2

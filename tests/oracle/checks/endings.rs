@@ -55,7 +55,7 @@ fn may_be_open(view: &View, execution: &str, still_open: StillOpen) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::oracle::made::assert_found;
-    use crate::oracle::{Kind, StillOpen, made};
+    use crate::oracle::{Anomaly, Kind, StillOpen, made};
 
     #[test]
     fn open_executions_must_be_allowed() {
@@ -66,6 +66,16 @@ mod tests {
         assert_eq!(kinds(StillOpen::None), [Kind::NotEnded]);
         let unended = observed.check(StillOpen::None).unwrap_err();
         assert_eq!(unended.len(), made::STILL_OPEN.len(), "{unended:?}");
+    }
+
+    #[test]
+    fn an_accepted_start_that_reaches_no_end() {
+        let mut observed = made::observed();
+        let end = made::event_index(&observed, "w-car", "workflow.completed");
+        observed.events.remove(end);
+        let anomalies = observed.check(StillOpen::Waiting).unwrap_err();
+        let unended = |anomaly: &Anomaly| anomaly.kind == Kind::NotEnded && anomaly.subject == "w-car";
+        assert!(anomalies.iter().any(unended), "{anomalies:?}");
     }
 
     #[test]

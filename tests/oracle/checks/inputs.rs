@@ -123,7 +123,20 @@ fn check_forward(input: &Input, forward: &Record) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use crate::oracle::made::assert_found;
-    use crate::oracle::{Kind, made};
+    use crate::oracle::{Kind, Observed, Position, StillOpen, made};
+
+    /// The forwarded record comes once more, last in its partition, and is consumed: where it was, and where it is.
+    fn forward_again(observed: &mut Observed) -> (Position, Position) {
+        let forward = observed.inbox.values().find(|record| record.header("input").is_some()).unwrap();
+        let (before, mut again) = (forward.position.clone(), forward.clone());
+        let end = observed.inbox_ends.get_mut(&before.partition).unwrap();
+        again.position.offset = *end;
+        *end += 1;
+        observed.committed.insert(before.partition, *end);
+        let at = again.position.clone();
+        observed.inbox.insert(at.clone(), again);
+        (before, at)
+    }
 
     #[test]
     fn an_input_without_any_outcome() {
@@ -194,6 +207,26 @@ mod tests {
             spoil(forward);
             assert_found(&observed, &[Kind::OutputDiffers]);
         }
+    }
+
+    #[test]
+    fn a_forward_that_was_sent_twice_and_handled_once() {
+        let mut observed = made::observed();
+        forward_again(&mut observed);
+        assert_eq!(made::kinds(observed.check(StillOpen::Any)), []);
+    }
+
+    #[test]
+    fn a_forward_that_was_sent_twice_and_handled_twice() {
+        let mut observed = made::observed();
+        let (before, again) = forward_again(&mut observed);
+        let handled = observed.events.iter().find(|record| record.input.as_ref() == Some(&before)).unwrap();
+        let mut twice = handled.clone();
+        twice.position.offset += 1000;
+        twice.input = Some(again);
+        twice.event.sequence = made::last_sequence(&observed, "w-resumed") + 1;
+        observed.events.push(twice);
+        assert_found(&observed, &[Kind::EventTwice]);
     }
 
     #[test]

@@ -217,13 +217,19 @@ fn producer(settings: &KafkaSettings, number: usize, timeout: Duration) -> Resul
     }
 }
 
+/// How long a record may take to be acknowledged: shorter than its transaction may last, so that there is time left to
+/// abort it. Otherwise the broker does, and every try to write what can't be written ends in a restore.
+fn delivery_timeout_ms(settings: &KafkaSettings) -> u64 {
+    settings.transaction_timeout_ms / 4 * 3
+}
+
 fn base(settings: &KafkaSettings) -> ClientConfig {
     let mut config = settings.client.clone();
     config
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random")
         .set("message.max.bytes", settings.message_max_bytes.to_string())
-        .set("delivery.timeout.ms", settings.transaction_timeout_ms.to_string())
+        .set("delivery.timeout.ms", delivery_timeout_ms(settings).to_string())
         .set("queue.buffering.max.messages", QUEUE_MAX_RECORDS)
         .set("retry.backoff.ms", "5");
     for (name, value) in [("compression.type", "lz4"), ("batch.size", BATCH_BYTES), ("linger.ms", "0")] {
