@@ -1,6 +1,7 @@
 //! A namespace of a test: its topics, what is written to its inbox, and what is read back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -23,6 +24,8 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Namespace {
     pub config: Config,
     pub topics: Topics,
+    /// What its records are read with.
+    pub schemas: Arc<Schemas>,
 }
 
 /// A record as read back.
@@ -30,6 +33,8 @@ pub struct Namespace {
 pub struct Read {
     pub partition: i32,
     pub offset: i64,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: BTreeMap<String, String>,
@@ -45,19 +50,16 @@ impl Namespace {
         })
     }
 
-    /// Two partitions, and what `change` makes of the configuration.
+    /// Two partitions, the broker of this run, and what `change` makes of the configuration.
     pub fn with(test: &str, change: impl FnOnce(&mut Config)) -> Namespace {
-        let mut config = Config {
-            brokers: broker().bootstrap().to_owned(),
-            namespace: namespace(test),
-            partitions: 2,
-            lanes: Some(1),
-            ..Config::default()
-        };
+        let mut config = Config { namespace: namespace(test), partitions: 2, lanes: Some(1), ..Config::default() };
         change(&mut config);
+        if config.brokers.is_empty() {
+            config.brokers = broker().bootstrap().to_owned();
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(create_topics(&config, REPLICATION_OF_BROKER)).unwrap();
-        Namespace { topics: Topics::new(&config), config }
+        Namespace { topics: Topics::new(&config), config, schemas: Arc::new(Schemas::new().unwrap()) }
     }
 
     /// The partition of an execution.
@@ -117,6 +119,7 @@ impl Namespace {
                 Some(Ok(message)) => records.push(Read {
                     partition: message.partition(),
                     offset: message.offset(),
+                    timestamp: message.timestamp().to_millis().unwrap(),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                     headers: message.headers().map_or_else(BTreeMap::new, |headers| {
@@ -135,10 +138,9 @@ impl Namespace {
 
     /// All events of all channels.
     pub fn events(&self) -> Vec<Event> {
-        let schemas = Schemas::new().unwrap();
         let topics = self.topics.channel_topics();
         let records = topics.into_iter().flat_map(|topic| self.read(topic));
-        records.map(|record| schemas.read_event(&record.value.unwrap()).unwrap()).collect()
+        records.map(|record| self.schemas.read_event(&record.value.unwrap()).unwrap()).collect()
     }
 
     /// The events of one execution in the order of their sequence, rejections first.
@@ -178,6 +180,7 @@ impl Namespace {
                 partitions: self.config.partitions,
             },
         )
+        .with_schemas(Arc::clone(&self.schemas))
     }
 
     /// Waits until every inbox record is consumed.

@@ -19,3 +19,4 @@ mod security;
 mod suspension;
 mod takeover;
 mod unknown_outcome;
+mod upgrade;

@@ -166,7 +166,8 @@ impl Effect {
     }
 }
 
-const KINDS: [&str; 15] = [
+/// The kinds that this version knows.
+pub const KINDS: [&str; 15] = [
     "created",
     "patch",
     "status",
