@@ -4,6 +4,7 @@
 
 mod cases;
 mod http;
+mod golden_set;
 mod load;
 mod members;
 mod namespace;

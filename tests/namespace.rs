@@ -1,6 +1,7 @@
 //! A namespace of a test: its topics, what is written to its inbox, and what is read back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -23,6 +24,8 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Namespace {
     pub config: Config,
     pub topics: Topics,
+    /// What its records are read with.
+    pub schemas: Arc<Schemas>,
 }
 
 /// A record as read back.
@@ -30,6 +33,8 @@ pub struct Namespace {
 pub struct Read {
     pub partition: i32,
     pub offset: i64,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: BTreeMap<String, String>,
@@ -48,7 +53,7 @@ impl Namespace {
         Namespace::with(test, one_topic)
     }
 
-    /// Two partitions, and what `change` makes of the configuration.
+    /// Two partitions, the broker of this run, and what `change` makes of the configuration.
     pub fn with(test: &str, change: impl FnOnce(&mut Config)) -> Namespace {
         let mut config = Config { namespace: namespace(test), partitions: 2, lanes: Some(1), ..Config::default() };
         change(&mut config);
@@ -67,7 +72,7 @@ impl Namespace {
     }
 
     fn of(config: Config) -> Namespace {
-        let namespace = Namespace { topics: Topics::new(&config), config };
+        let namespace = Namespace { topics: Topics::new(&config), config, schemas: Arc::new(Schemas::new().unwrap()) };
         namespace.create_topics();
         namespace
     }
@@ -135,6 +140,7 @@ impl Namespace {
                 Some(Ok(message)) => records.push(Read {
                     partition: message.partition(),
                     offset: message.offset(),
+                    timestamp: message.timestamp().to_millis().unwrap(),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                     headers: message.headers().map_or_else(BTreeMap::new, |headers| {
@@ -153,10 +159,9 @@ impl Namespace {
 
     /// All events of all channels.
     pub fn events(&self) -> Vec<Event> {
-        let schemas = Schemas::new().unwrap();
         let topics = self.topics.channel_topics();
         let records = topics.into_iter().flat_map(|topic| self.read(topic));
-        records.map(|record| schemas.read_event(&record.value.unwrap()).unwrap()).collect()
+        records.map(|record| self.schemas.read_event(&record.value.unwrap()).unwrap()).collect()
     }
 
     /// The events of one execution in the order of their sequence, rejections first.
@@ -196,6 +201,7 @@ impl Namespace {
                 partitions: self.config.partitions,
             },
         )
+        .with_schemas(Arc::clone(&self.schemas))
     }
 
     /// Waits until every inbox record is consumed.

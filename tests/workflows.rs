@@ -19,6 +19,7 @@ pub fn all() -> Workflows {
         .with(misbehaving())
         .with(checks())
         .with(mended())
+        .with(nested())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -111,6 +112,38 @@ fn checks() -> Workflow {
         }))
         .task(on("joined", "checks.joined", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("approved")))))
         .task(on("approved", "approved", |event, _| Ok(Outcome::new().complete(event.payload_value()))))
+}
+
+/// Fans out, and in one of the branches again, where a branch waits for `answered`.
+fn nested() -> Workflow {
+    fn command(event_type: &str) -> NewEvent {
+        NewEvent::command(event_type, json!({}))
+    }
+    Workflow::new("nested", "1")
+        .task(on("open", STARTED, |_, _| {
+            let outer = FanOut::new("outer").then("outer.joined").branch("quick", command("quick.requested"));
+            Ok(Outcome::new().fan_out(outer.branch("deep", command("deep.requested"))))
+        }))
+        .task(on("quick", "quick.requested", |_, context| {
+            context.data["quick"] = json!(true);
+            Ok(Outcome::new().result(json!({"q": 1})))
+        }))
+        .task(on("deep", "deep.requested", |_, _| {
+            let inner = FanOut::new("inner").then("inner.joined").branch("done", command("done.requested"));
+            Ok(Outcome::new().fan_out(inner.branch("asks", command("asks.requested"))))
+        }))
+        .task(on("done", "done.requested", |_, _| Ok(Outcome::new().result(json!({"d": 2})))))
+        .task(on("asks", "asks.requested", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("answered")))))
+        .task(on("answer", "answered", |event, context| {
+            context.data["answer"] = event.payload_value()["answer"].clone();
+            Ok(Outcome::new().result(event.payload_value()))
+        }))
+        .task(on(
+            "inner",
+            "inner.joined",
+            |event, _| Ok(Outcome::new().result(event.payload_value()["counts"].clone())),
+        ))
+        .task(on("outer", "outer.joined", |_, context| Ok(Outcome::new().complete(context.data.clone()))))
 }
 
 /// Does what data.way says: panics, blocks, awaits for ever, or fails; another task handles the same event well.

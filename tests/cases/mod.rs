@@ -25,3 +25,4 @@ mod security;
 mod suspension;
 mod takeover;
 mod unknown_outcome;
+mod upgrade;

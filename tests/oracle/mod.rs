@@ -18,8 +18,10 @@ mod summary;
 mod topic_names;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rdkafka::ClientConfig;
+use thalweg_core::codec::Schemas;
 
 pub use anomaly::{Anomaly, Kind};
 pub use checks::StillOpen;
@@ -36,6 +38,7 @@ use reading::{Offsets, Reading};
 pub struct Oracle {
     settings: ClientConfig,
     names: TopicNames,
+    schemas: Option<Arc<Schemas>>,
 }
 
 impl Oracle {
@@ -43,7 +46,12 @@ impl Oracle {
     pub fn new(bootstrap: &str, names: TopicNames) -> Oracle {
         let mut settings = ClientConfig::new();
         settings.set("bootstrap.servers", bootstrap);
-        Oracle { settings, names }
+        Oracle { settings, names, schemas: None }
+    }
+
+    /// Reads with these schemas, which may have learned those of other builds; otherwise with those compiled in alone.
+    pub fn with_schemas(self, schemas: Arc<Schemas>) -> Oracle {
+        Oracle { schemas: Some(schemas), ..self }
     }
 
     /// Reads every topic from its beginning to where it ended when the reading began, and again where routers have
@@ -56,6 +64,9 @@ impl Oracle {
         loop {
             let ends = self.ends(&reading)?;
             let mut observed = Observed::new(&self.names)?;
+            if let Some(schemas) = &self.schemas {
+                observed.schemas = Arc::clone(schemas);
+            }
             observed.committed = reading.committed()?;
             for (topic, ends) in &ends {
                 reading.read(topic, &Offsets::new(), ends, &mut |record| observed.take(record))?;

@@ -200,7 +200,8 @@ impl Effect {
     }
 }
 
-const KINDS: [&str; 16] = [
+/// The kinds that this version knows.
+pub const KINDS: [&str; 16] = [
     "created",
     "patch",
     "status",

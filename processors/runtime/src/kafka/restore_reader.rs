@@ -1,6 +1,6 @@
 //! Reads contexts partitions from their beginning to their end, beside the group.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -16,13 +16,13 @@ use super::{ContextsPolled, KafkaFault, NotAuthorized};
 pub(super) struct RestoreReader {
     consumer: BaseConsumer<EndIsNoError>,
     topic: String,
-    /// The partitions that are read, each with the offset to go on from; none yet: the beginning.
-    reading: BTreeMap<i32, Option<i64>>,
+    /// The partitions that are read.
+    reading: BTreeSet<i32>,
 }
 
 impl RestoreReader {
     pub fn new(consumer: BaseConsumer<EndIsNoError>, topic: String) -> RestoreReader {
-        RestoreReader { consumer, topic, reading: BTreeMap::new() }
+        RestoreReader { consumer, topic, reading: BTreeSet::new() }
     }
 
     pub fn stable_end(&self, partition: i32, timeout: Duration) -> Result<i64, KafkaFault> {
@@ -31,33 +31,33 @@ impl RestoreReader {
     }
 
     pub fn read(&mut self, partition: i32) -> Result<(), KafkaFault> {
-        self.reading.insert(partition, None);
-        self.assign()
+        self.leave(partition)?;
+        self.consumer.incremental_assign(&self.list(partition)?).map_err(retriable)?;
+        self.reading.insert(partition);
+        Ok(())
     }
 
     pub fn leave(&mut self, partition: i32) -> Result<(), KafkaFault> {
-        if self.reading.remove(&partition).is_some() { self.assign() } else { Ok(()) }
+        if self.reading.remove(&partition) {
+            self.consumer.incremental_unassign(&self.list(partition)?).map_err(retriable)?;
+        }
+        Ok(())
     }
 
-    fn assign(&self) -> Result<(), KafkaFault> {
+    /// One partition, from its beginning. The others are let alone: an assignment of all anew could stop one that had
+    /// not begun, at which librdkafka 2.12 ends the process (its issue 5573).
+    fn list(&self, partition: i32) -> Result<TopicPartitionList, KafkaFault> {
         let mut list = TopicPartitionList::new();
-        for (partition, next) in &self.reading {
-            let offset = next.map_or(Offset::Beginning, Offset::Offset);
-            list.add_partition_offset(&self.topic, *partition, offset).map_err(retriable)?;
-        }
-        self.consumer.assign(&list).map_err(retriable)
+        list.add_partition_offset(&self.topic, partition, Offset::Beginning).map_err(retriable)?;
+        Ok(list)
     }
 
     pub fn poll(&mut self, timeout: Duration) -> Result<ContextsPolled, KafkaFault> {
         match self.consumer.poll(timeout) {
             None => Ok(ContextsPolled::Idle),
             Some(Ok(message)) => {
-                let partition = message.partition();
-                if let Some(next) = self.reading.get_mut(&partition) {
-                    *next = Some(message.offset() + 1);
-                }
                 let key = message.key().unwrap_or_default().to_vec();
-                Ok(ContextsPolled::Record(partition, key, message.payload().map(<[u8]>::to_vec)))
+                Ok(ContextsPolled::Record(message.partition(), key, message.payload().map(<[u8]>::to_vec)))
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => Ok(ContextsPolled::End(partition)),
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(KafkaFault::Fatal(code.to_string())),
