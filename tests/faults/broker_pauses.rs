@@ -13,7 +13,7 @@ use crate::support::Signal;
 const BATCH: usize = 20;
 const WAVE: usize = 120;
 /// How long it has served before it is halted.
-const SERVED_MAX_MS: u64 = 800;
+const SERVED_MAX_MS: u64 = 300;
 
 pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
     let mut rng = round.rng.fork();

@@ -34,6 +34,25 @@ pub struct Fleet<'a> {
     members: Vec<Member>,
     /// Those that were asked to leave.
     leaving: Vec<Member>,
+    met: Met,
+}
+
+/// What routers that have ended had met, as their logs say: whether the fault has hit work at all.
+#[derive(Default)]
+struct Met {
+    unknown: usize,
+    aborted: usize,
+    restored: usize,
+}
+
+impl Met {
+    fn add(&mut self, router: &RouterProcess) {
+        let log = router.process.log();
+        let count = |text: &str| log.matches(text).count();
+        self.unknown += count("the outcome of a transaction is unknown");
+        self.aborted += count("a transaction was aborted");
+        self.restored += count("\"partition restored\"");
+    }
 }
 
 struct Member {
@@ -44,7 +63,8 @@ struct Member {
 impl<'a> Fleet<'a> {
     /// No router yet; each will gather at most `batch` records for a transaction.
     pub fn new(namespace: &'a Namespace, batch: usize) -> Fleet<'a> {
-        let mut fleet = Fleet { namespace, environment: Vec::new(), members: Vec::new(), leaving: Vec::new() };
+        let mut fleet =
+            Fleet { namespace, environment: Vec::new(), members: Vec::new(), leaving: Vec::new(), met: Met::default() };
         fleet.set("THALWEG_SESSION_TIMEOUT_MS", SESSION.as_millis());
         fleet.set("THALWEG_TRANSACTION_TIMEOUT_MS", TRANSACTION.as_millis());
         fleet.set("THALWEG_STEP_MAX_MS", TRANSACTION.as_millis() / 2);
@@ -101,6 +121,7 @@ impl<'a> Fleet<'a> {
     pub fn await_killed(&mut self, name: &str) {
         let mut member = self.take(name);
         member.router.process.wait_exit(DEADLINE);
+        self.met.add(&member.router);
     }
 
     /// kill -9.
@@ -108,6 +129,7 @@ impl<'a> Fleet<'a> {
         let mut member = self.take(name);
         member.router.process.signal(Signal::KILL);
         member.router.process.wait_exit(DEADLINE);
+        self.met.add(&member.router);
     }
 
     /// Asks a router to leave, and does not wait for it.
@@ -133,6 +155,7 @@ impl<'a> Fleet<'a> {
     pub fn await_left(&mut self) {
         for Member { name, mut router } in self.leaving.drain(..) {
             let status = router.process.wait_exit(DEADLINE);
+            self.met.add(&router);
             let log = router.process.log();
             // One that has only begun to start is ended by the signal as any process is.
             let early = status.signal() == Some(Signal::TERM.as_raw()) && !log.contains("\"partition restored\"");
@@ -176,6 +199,8 @@ impl<'a> Fleet<'a> {
             if count >= work.executions() { Ok(()) } else { Err(format!("{count} have ended")) }
         });
         self.dismiss_all();
+        let Met { unknown, aborted, restored } = self.met;
+        load.push_str(&format!(", {unknown} unknown outcomes, {aborted} aborts, {restored} restores"));
         let summary = self.namespace.verify();
         // A forward may have been sent twice.
         let inbox = self.namespace.read(self.namespace.topics.inbox());

@@ -43,15 +43,18 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
         work.end();
         work.begin(WAVE);
         disk.fill();
-        ends += usize::from(broker.process().unwrap().exits_within(END_DEADLINE));
+        let ended = broker.process().unwrap().exits_within(END_DEADLINE);
+        ends += usize::from(ended);
         fleet.check();
         disk.free();
-        if !broker.process().unwrap().is_running() {
-            broker.restart();
+        // One that has lost its log does not serve again, whether it ended for it or not.
+        if !ended {
+            broker.kill();
         }
+        broker.restart();
         fleet.check();
     }
-    round.tell(format!("the disk filled, for which the broker ended {ends} times"));
+    round.tell(format!("the disk filled, for which the broker ended {ends} times, and restarted with room"));
     work.end();
     Ok(fleet.finish(&work, &mut round.load))
 }

@@ -23,14 +23,10 @@ import org.apache.kafka.common.utils.Time;
 final class BrokerProcess {
     private BrokerProcess() {}
 
-    /** Whoever started this broker is there, and may want to start it again on what it has stored. */
-    private static volatile boolean endedByItself;
-
     public static void main(String[] args) throws IOException {
         Path directory = Path.of(args[0]).toAbsolutePath();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> killThisAndRemove(directory)));
         Exit.setExitProcedure((status, message) -> endByItself(status));
-        // A halt passes the shutdown hook by: the broker would not be told to have ended.
         Exit.setHaltProcedure((status, message) -> endByItself(status));
 
         // A process that is killed cannot end its children, but the kernel closes its pipes.
@@ -48,9 +44,9 @@ final class BrokerProcess {
         }
     }
 
+    /** Past the shutdown hook: whoever started this broker may start it again on what it has stored. */
     private static void endByItself(int status) {
-        endedByItself = true;
-        System.exit(status);
+        Runtime.getRuntime().halt(status);
     }
 
     private static KafkaRaftServer startServer(Path file) throws Exception {
@@ -82,9 +78,6 @@ final class BrokerProcess {
 
     /** A broker that still runs writes files behind the removal's back, so it is killed first. */
     private static void killThisAndRemove(Path directory) {
-        if (endedByItself) {
-            return;
-        }
         String self = Long.toString(ProcessHandle.current().pid());
         String script = "kill -9 \"$0\"; rm -rf \"$1\"";
         try {
