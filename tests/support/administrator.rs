@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::broker::JAVA_OF_TOOLS;
 use super::condition::eventually;
 use super::jars;
 use super::process::Process;
@@ -40,7 +41,7 @@ impl fmt::Display for Right {
 impl Administrator {
     /// Of the broker at `bootstrap`, where everyone is a super user.
     pub fn of(bootstrap: &str) -> Administrator {
-        let mut command = jars::java("256m");
+        let mut command = jars::java(&JAVA_OF_TOOLS);
         command.arg(jars::kafka_directory().join("administrator.java")).arg(bootstrap);
         Administrator { process: Process::spawn_with_input("the administrator", command, Stdio::piped()), taken: 0 }
     }

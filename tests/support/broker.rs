@@ -23,7 +23,7 @@ const END_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Quick to start rather than quick in the long run.
 const JAVA_OF_TESTS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"];
-const JAVA_OF_TOOLS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"];
+pub(super) const JAVA_OF_TOOLS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"];
 
 /// For one request and its answer, when asking whether a broker serves.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
