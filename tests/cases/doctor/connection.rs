@@ -57,5 +57,5 @@ fn settings_of_the_brokers_that_stop_routers_are_told() {
     report.assert("transaction.state.log.replication.factor", "broker 1", Level::Problem, "4");
     report.assert("transaction.state.log.min.isr", "broker 1", Level::Warning, "1, of 4");
     report.assert("begin", "transactional ids", Level::Problem, "not initialised");
-    report.assert("coordinator", namespace.topics.group(), Level::Problem, "no answer");
+    report.assert("coordinator", namespace.topics.group(), Level::Problem, "Waiting for coordinator");
 }

@@ -9,8 +9,8 @@ use crate::support::Broker;
 
 const ACLS: &str = "org.apache.kafka.tools.AclCommand";
 
-/// A broker that takes the users `admin`, `visitor` and `stranger`, each with its name as its password, and lets them do
-/// what access control lists say.
+/// A broker that takes the users `admin`, `visitor` and `stranger`, each with its name as its password, and lets them
+/// do what access control lists say.
 fn guarded_broker() -> Broker {
     let users = ["admin", "visitor", "stranger"].map(|name| format!("user_{name}=\"{name}\"")).join(" ");
     let jaas = format!("org.apache.kafka.common.security.plain.PlainLoginModule required {users};");
@@ -85,7 +85,7 @@ fn what_is_not_allowed_is_told_with_the_command_that_allows_it() {
     let add = ["--bootstrap-server", broker.internal_bootstrap(), "--add", "--allow-principal", "User:visitor"];
     broker.java_tool(ACLS, &[&add[..], &see, &["--topic", &format!("{ns}.")]].concat());
     let visitor = as_user(&namespace, "visitor", "visitor");
-    let report = Report::of(&visitor, 1);
+    let report = Report::eventually(&visitor, 1, "read");
     for topic in ["inbox", "contexts", "registry"] {
         report.assert("read", &format!("{ns}.{topic}"), Level::Problem, "denied");
     }
@@ -98,7 +98,7 @@ fn what_is_not_allowed_is_told_with_the_command_that_allows_it() {
     for command in commands {
         follow(&broker, &command);
     }
-    let report = Report::of(&visitor, 0);
+    let report = Report::eventually(&visitor, 0, "write");
     for topic in ["inbox", "contexts", "registry", "events", "dead-letters"] {
         report.assert("write", &format!("{ns}.{topic}"), Level::Ok, "allowed");
     }

@@ -30,8 +30,19 @@ impl Report {
         Report { checks: ran.document().as_array().unwrap().clone() }
     }
 
-    /// There is such a finding: a check of this name about something whose name contains `subject`, of this level, which
-    /// says that. A name of two words is that of a topic's end and a check.
+    /// Runs it until it ends with this code and has a check of this name: the brokers take in new rights in time.
+    #[track_caller]
+    pub fn eventually(thalweg: &Thalweg, code: i32, check: &str) -> Report {
+        eventually_observed(DEADLINE, check, || {
+            let ran = thalweg.run(&["doctor", "-o", "json"]);
+            let checks = ran.document().as_array().unwrap().clone();
+            let is_there = ran.code == code && checks.iter().any(|c| c["check"] == check);
+            if is_there { Ok(Report { checks }) } else { Err(format!("{ran:#?}")) }
+        })
+    }
+
+    /// There is such a finding: a check of this name about something whose name contains `subject`, of this level,
+    /// which says that. Of two words the first is a part of the subject.
     #[track_caller]
     pub fn assert(&self, check: &str, subject: &str, level: Level, found: &str) -> &Value {
         let (subject, check) = check.split_once(' ').unwrap_or((subject, check));
@@ -84,7 +95,12 @@ pub fn ends(namespace: &Namespace) -> BTreeMap<(String, i32), i64> {
     }
     let mut list = rdkafka::TopicPartitionList::new();
     list.add_partition_range(topics.inbox(), 0, namespace.config.partitions - 1);
-    for element in consumer.committed_offsets(list, DEADLINE).unwrap().elements() {
+    let committed = eventually_observed(DEADLINE, "a coordinator that tells the offsets", || {
+        let committed = consumer.committed_offsets(list.clone(), DEADLINE)?;
+        committed.elements().iter().try_for_each(|element| element.error())?;
+        Ok::<_, rdkafka::error::KafkaError>(committed)
+    });
+    for element in committed.elements() {
         ends.insert((topics.group().to_owned(), element.partition()), element.offset().to_raw().unwrap());
     }
     ends

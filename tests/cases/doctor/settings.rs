@@ -12,9 +12,12 @@ use crate::cases::cli::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::support::{broker, eventually_observed, namespace};
 
+/// The end of a topic's name, its partitions, and its settings.
+type Wrong<'a> = (&'a str, i32, &'a [(&'a str, &'a str)]);
+
 /// Creates the topics of a namespace, each with these partitions and settings in place of the right ones; without
 /// partitions not at all.
-fn create_wrongly(test: &str, wrong: &[(&str, i32, &[(&str, &str)])]) -> Namespace {
+fn create_wrongly(test: &str, wrong: &[Wrong<'_>]) -> Namespace {
     let mut config = Config {
         brokers: broker().bootstrap().to_owned(),
         namespace: namespace(test),

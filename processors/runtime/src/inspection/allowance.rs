@@ -128,7 +128,12 @@ impl Inspector {
         client.set("session.timeout.ms", TIMEOUT.as_millis().to_string());
         let member: BaseConsumer<Listener> = client.create_with_context(Listener::default())?;
         let answer = match patiently(|| member.commit(&list, CommitMode::Sync)) {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownTopicOrPartition)) => Answer::Allowed,
+            Ok(())
+            | Err(KafkaError::ConsumerCommit(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                // Members are looked at after rights, too; the in-process broker does so first.
+                | RDKafkaErrorCode::UnknownMemberId,
+            )) => Answer::Allowed,
             Err(error) => match of_error(&error) {
                 // Where the group may not even be seen, that is told inside of a poll.
                 Answer::Unknown(_) if is_refused(&member) => Answer::Denied,

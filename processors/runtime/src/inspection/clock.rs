@@ -78,7 +78,7 @@ impl Inspector {
         if after_max_ms > i64::MAX / 4 {
             return Ok(Skew::Unknown("the registry takes records of any time"));
         }
-        if !registry.get("cleanup.policy").is_some_and(|policy| policy == "compact") {
+        if registry.get("cleanup.policy").is_none_or(|policy| policy != "compact") {
             return Ok(Skew::Unknown("the registry is not compacted, it would take the record"));
         }
         let mut client = sender(&self.config.client());

@@ -104,3 +104,23 @@ fn who(config: &Config) -> String {
     let user = client.get("sasl.username").filter(|_| protocol.starts_with("SASL"));
     user.map_or_else(|| format!("by {protocol}"), |user| format!("{user} by {protocol}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Level;
+    use super::*;
+
+    #[test]
+    fn an_advertised_address_that_does_not_answer_is_a_problem() {
+        let broker = BrokerAddress { id: 2, address: "kafka-2:9092".to_owned() };
+        let answer = Err(ContactFailure::Unresolved("Failed to resolve".to_owned()));
+        let contact = Contact { address: broker.address.clone(), answer };
+        let reached = Contact { address: "b:1".to_owned(), answer: Ok(vec![broker.clone()]) };
+        let contacts = Contacts { configured: vec![reached], advertised: vec![(broker, contact)] };
+        assert!(!contacts.is_connected());
+        let checks = contacts.checks(&Config::default());
+        let check = checks.iter().find(|check| check.check == "advertised").unwrap();
+        assert_eq!((check.level, check.subject.as_str()), (Level::Problem, "broker 2 at kafka-2:9092"));
+        assert!(check.advice.as_ref().unwrap().contains("advertised.listeners"));
+    }
+}

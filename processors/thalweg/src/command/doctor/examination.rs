@@ -12,18 +12,27 @@ use super::{brokers, clocks, group, permissions, registry, topics, transactions}
 
 /// A namespace that is looked at.
 pub struct Examination {
+    /// The configuration.
     pub config: Config,
+    /// The names of the topics.
     pub topics: Topics,
+    /// Who looks.
     pub inspector: Inspector,
+    /// The topics that are needed.
     pub wanted: Vec<WantedTopic>,
+    /// The brokers of the cluster.
     pub brokers: Vec<BrokerAddress>,
+    /// Their settings, where they may be read.
     pub broker_settings: BTreeMap<i32, Option<Settings>>,
+    /// What is seen of each needed topic.
     pub looks: BTreeMap<String, Look>,
+    /// The settings of those that exist, where they may be read.
     pub topic_settings: BTreeMap<String, Option<Settings>>,
     /// Whether the routers' group may be used; `None` where there is no inbox to ask with.
     pub group: Option<Allowance>,
     /// What the group had committed when the examination began.
     pub committed: BTreeMap<i32, i64>,
+    /// The offsets of their partitions.
     pub spans: BTreeMap<(String, i32), Span>,
 }
 

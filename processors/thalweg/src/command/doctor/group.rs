@@ -33,7 +33,7 @@ pub fn checks(examination: &Examination) -> Result<Vec<Check>, InspectionError> 
 
 fn without_coordinator(name: &str, why: &str) -> Check {
     Check::problem(AREA, "coordinator", name, why).expected("an answer of the group's coordinator").advice(
-        "no router can join: see that __consumer_offsets exists with leaders, and offsets.topic.replication.factor above",
+        "no router can join: see that __consumer_offsets has leaders, and offsets.topic.replication.factor above",
     )
 }
 
@@ -106,7 +106,7 @@ impl Members {
         }
         let found = format!("partition {} of the inbox is nobody's", ranges(&nobodys));
         Check::problem(AREA, "assignment", name, found).expected("every partition has an owner").advice(
-            "restart the routers; a member that reads something else, or partitions that were added to the inbox, do this",
+            "restart the routers; a member that reads something else, or partitions added to the inbox, do this",
         )
     }
 }

@@ -68,12 +68,12 @@ fn schema(place: &str, fingerprint: Fingerprint, versions: &[&RegistryRecord]) -
     if let Some(wrong) = wrong {
         return Some(Check::problem(AREA, "schemas", place, wrong).expected("a schema with the fingerprint of its key")
             .code(ErrorCode::SchemaUnknown)
-            .advice("what was written with it can't be read: its writer must register the right text; restarted routers write theirs where the key lacks, so delete the record first (its key and no value)"));
+            .advice("what was written with it can't be read: delete it (a record with its key and no value), restart its \
+             writer, which registers the right text where the key lacks"));
     }
     let differs = texts.iter().any(|text| Some(text) != texts.last());
     differs.then(|| {
-        let advice =
-            "two programs register different texts under one key, or somebody has changed it: see which is right";
+        let advice = "two programs register different texts under one key, or somebody changed it: see which is right";
         Check::warning(AREA, "conflicts", place, "an earlier text differs").expected("one text a key").advice(advice)
     })
 }
@@ -96,5 +96,8 @@ fn complete(topic: &str, registered: &[Fingerprint], has_run: bool) -> Check {
     Check::warning(AREA, "complete", topic, format!("{all}; {} lack", lacking.join(", ")))
         .expected("what this version writes with is registered")
         .code(ErrorCode::SchemaUnknown)
-        .advice("routers of another version have run, or records were deleted: a router of this version registers them at its start")
+        .advice(
+            "routers of another version have run, or records were deleted: a router of this version registers them at \
+             its start",
+        )
 }

@@ -140,3 +140,35 @@ fn times(examination: &Examination, topic: &str) -> Option<Check> {
     );
     Some(Check::warning(AREA, TYPE, topic, kind).expected("CreateTime").advice(advice))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(leader: Option<i32>, replicas: usize, in_sync: usize) -> PartitionLayout {
+        PartitionLayout { partition: 4, leader, replicas, in_sync }
+    }
+
+    #[test]
+    fn a_partition_without_a_leader_is_a_problem() {
+        assert_eq!(leaders("t", &[partition(Some(1), 3, 3)]).unwrap().level, Level::Ok);
+        let check = leaders("t", &[partition(None, 3, 0)]).unwrap();
+        assert_eq!((check.level, check.found.as_str()), (Level::Problem, "none for partition 4"));
+    }
+
+    #[test]
+    fn replicas_are_judged_by_what_one_broker_down_does() {
+        let judged = |layout, least| -> Vec<_> {
+            let checks = replicas("t", &[layout], least);
+            checks.into_iter().map(|check| (check.check, check.level)).collect()
+        };
+        let both = |least, replicas| [(MIN_IN_SYNC.to_owned(), least), ("replicas".to_owned(), replicas)];
+        assert_eq!(judged(partition(Some(1), 3, 3), 2), both(Level::Ok, Level::Ok));
+        assert_eq!(judged(partition(Some(1), 1, 1), 1), both(Level::Ok, Level::Warning));
+        assert_eq!(judged(partition(Some(1), 1, 1), 2), both(Level::Warning, Level::Warning));
+        assert_eq!(judged(partition(Some(1), 3, 2), 2), both(Level::Ok, Level::Warning));
+        assert_eq!(judged(partition(Some(1), 3, 1), 2), both(Level::Ok, Level::Problem));
+        assert_eq!(judged(partition(Some(1), 3, 3), 3), both(Level::Warning, Level::Ok));
+        assert_eq!(judged(partition(Some(1), 3, 3), 1), both(Level::Warning, Level::Ok));
+    }
+}
