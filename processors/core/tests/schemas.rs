@@ -174,10 +174,13 @@ fn every_version_reads_what_every_other_has_written() {
     }
 }
 
+/// Changes the fields of a record at one of them.
+type Mutation = fn(&mut Vec<Value>, usize);
+
 /// Each way to spoil a next version, at each field of each record, is found.
 #[test]
 fn a_next_version_that_could_not_be_rolled_back_is_found() {
-    let mutations: [(&str, fn(&mut Vec<Value>, usize)); 4] = [
+    let mutations: [(&str, Mutation); 4] = [
         ("left out", |fields, at| drop(fields.remove(at))),
         ("renamed", |fields, at| fields[at]["name"] = json!("renamed")),
         ("of another type", |fields, at| {
