@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cases;
-mod http;
 mod golden_set;
+mod http;
 mod load;
 mod members;
 mod namespace;

@@ -60,21 +60,14 @@ impl Namespace {
         if config.brokers.is_empty() {
             config.brokers = broker().bootstrap().to_owned();
         }
-        Namespace::of(config)
-    }
-
-    /// The same on another broker.
-    pub fn at(bootstrap: &str, test: &str, change: impl FnOnce(&mut Config)) -> Namespace {
-        Namespace::with(test, |config| {
-            config.brokers = bootstrap.to_owned();
-            change(config);
-        })
-    }
-
-    fn of(config: Config) -> Namespace {
-        let namespace = Namespace { topics: Topics::new(&config), config, schemas: Arc::new(Schemas::new().unwrap()) };
+        let namespace = Namespace::of(config);
         namespace.create_topics();
         namespace
+    }
+
+    /// A namespace whose topics are there, or are created otherwise.
+    pub fn of(config: Config) -> Namespace {
+        Namespace { topics: Topics::new(&config), config, schemas: Arc::new(Schemas::new().unwrap()) }
     }
 
     /// Creates those of its topics that are not there.

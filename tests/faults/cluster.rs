@@ -39,7 +39,7 @@ impl Cluster {
 
     /// A namespace on it, past the proxy.
     pub fn namespace(&self, fault: &str) -> Namespace {
-        Namespace::at(self.broker.internal_bootstrap(), fault, one_topic)
+        namespace_on(&self.broker, fault, one_topic)
     }
 
     /// Tells, where the broker has ended and nobody ended it, what it said last.
@@ -55,7 +55,15 @@ impl Cluster {
 /// A namespace for routers to be hurt in: on the group's broker, or on that of all tests where no other can be started.
 pub fn namespace(round: &mut Round, fault: &str, change: impl FnOnce(&mut Config)) -> Namespace {
     match Cluster::of(round) {
-        Ok(cluster) => Namespace::at(cluster.broker.internal_bootstrap(), fault, change),
+        Ok(cluster) => namespace_on(&cluster.broker, fault, change),
         Err(_) => Namespace::with(fault, change),
     }
+}
+
+/// A namespace on this broker, with two partitions and what `change` makes of its configuration.
+pub fn namespace_on(broker: &Broker, fault: &str, change: impl FnOnce(&mut Config)) -> Namespace {
+    Namespace::with(fault, |config| {
+        config.brokers = broker.internal_bootstrap().to_owned();
+        change(config);
+    })
 }

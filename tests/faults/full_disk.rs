@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::cluster::PROPERTIES;
+use super::cluster::{PROPERTIES, namespace_on};
 use super::fleet::Fleet;
 use super::round::{Round, Skipped};
 use super::small_disk::SmallDisk;
 use super::work::Work;
-use crate::namespace::{Namespace, one_topic};
+use crate::namespace::one_topic;
 use crate::oracle::Summary;
 use crate::support::{Broker, BrokerSettings};
 
@@ -30,7 +30,7 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
         data_directory: Some(disk.path().join("data")),
         ..BrokerSettings::default()
     });
-    let namespace = Namespace::at(broker.internal_bootstrap(), "full-disk", one_topic);
+    let namespace = namespace_on(&broker, "full-disk", one_topic);
     let mut fleet = Fleet::new(&namespace, BATCH);
     let mut work = Work::new(&namespace);
     fleet.start("a").await_restored(2);

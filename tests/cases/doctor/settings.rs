@@ -5,7 +5,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::json;
 use thalweg_core::Channel;
-use thalweg_runtime::{Config, Topics, wanted_topics};
+use thalweg_runtime::{Config, wanted_topics};
 
 use super::report::{Level, Report};
 use crate::cases::cli::Thalweg;
@@ -52,7 +52,7 @@ fn create_wrongly(test: &str, wrong: &[Wrong<'_>]) -> Namespace {
         let hidden: Vec<&str> = created.iter().filter(|new| !visible(new)).map(|new| new.name).collect();
         if hidden.is_empty() { Ok(()) } else { Err(format!("{hidden:?} are not")) }
     });
-    Namespace { topics: Topics::new(&config), config }
+    Namespace::of(config)
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod show;
 
 use clap::{Args, Subcommand};
 
+pub use marks::is_mark;
+
 use crate::error::CommandError;
 use crate::settings::Settings;
 

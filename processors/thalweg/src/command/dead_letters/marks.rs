@@ -25,6 +25,11 @@ const RECORD_MAX_BYTES: usize = 1_000_000;
 /// What the keys begin with.
 const PREFIX: &str = "dead-letters/";
 
+/// Is this key of the registry one of a mark?
+pub fn is_mark(key: &str) -> bool {
+    key.starts_with(PREFIX)
+}
+
 /// What became of a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -105,7 +110,7 @@ impl Marks {
         let mut newest: BTreeMap<String, Option<Record>> = BTreeMap::new();
         connection.read_to_end(&connection.spans(&connection.all_partitions([registry])?)?, |message| {
             let key = message.key().map(String::from_utf8_lossy).unwrap_or_default();
-            if key.starts_with(PREFIX) {
+            if is_mark(&key) {
                 // What can't be read is another version's.
                 newest.insert(key.into_owned(), message.payload().and_then(|v| serde_json::from_slice(v).ok()));
             }

@@ -9,6 +9,7 @@ use thalweg_runtime::{registry_fingerprint, registry_key};
 
 use super::check::{Area, Check};
 use super::examination::Examination;
+use crate::command::dead_letters::is_mark;
 use crate::output::shortened;
 
 const AREA: Area = Area::Registry;
@@ -36,6 +37,7 @@ fn judge(topic: &str, records: &[RegistryRecord], has_run: bool) -> Vec<Check> {
         let Some(newest) = versions.last().filter(|record| record.value.is_some()) else { continue };
         let place = format!("{topic}/0/{} {}", newest.offset, shortened(&key, KEY_SHOWN));
         match registry_fingerprint(&key) {
+            None if is_mark(&key) => {}
             None => checks.push(unknown(&place)),
             Some(fingerprint) => {
                 let found = schema(&place, fingerprint, versions);
