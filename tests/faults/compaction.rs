@@ -50,7 +50,12 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
         fleet.kill(&name);
         written.extend(contexts(&namespace));
     }
+    work.end();
+    fleet.start("last");
     let gone = eventually_observed(DEADLINE, "contexts that are compacted away", || {
+        // A segment is closed by the record that comes after it.
+        work.begin(1);
+        fleet.await_consumed();
         let left = contexts(&namespace);
         match written.difference(&left).count() {
             0 => Err(format!("{} records, none of them gone", written.len())),
@@ -58,8 +63,9 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
         }
     });
     round.tell(format!("of {} context records that were seen {gone} are compacted away", written.len()));
+    fleet.kill("last");
     work.end();
-    fleet.start("last");
+    fleet.start("restored");
     Ok(fleet.finish(&work, &mut round.load))
 }
 

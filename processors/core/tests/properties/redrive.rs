@@ -23,8 +23,8 @@ fn command(letter: &DeadLetter) -> Vec<u8> {
 /// behind the last.
 fn redrive(router: &mut MemoryRouter, count: usize, mut offset: i64, cuts: &mut Cuts, check: &dyn Fn(&MemoryRouter)) {
     for _ in 0..count {
-        let letters = router.log("e").dead_letters.iter();
-        let Some(letter) = letters.filter(|letter| letter.task_id.is_some()).next_back().cloned() else { return };
+        let mut letters = router.log("e").dead_letters.iter();
+        let Some(letter) = letters.rfind(|letter| letter.task_id.is_some()).cloned() else { return };
         for _ in 0..2 {
             let mut inbound = match router.read(offset, &command(&letter)) {
                 Ok(inbound) => inbound,
