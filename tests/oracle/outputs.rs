@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 use thalweg_core::codec::event_to_json;
-use thalweg_core::context::{Context, Pending};
+use thalweg_core::context::{Context, Pending, RecordKey};
 use thalweg_core::effect::to_hex;
 use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN};
-use thalweg_core::{Event, redrive};
+use thalweg_core::{Event, WorkflowStatus, redrive};
 
 use super::anomaly::Findings;
 use super::checks::execution_of;
@@ -32,7 +32,8 @@ const SHOWN: usize = 20;
 /// Lines by execution: its events in order, its rejections, its records, its dead letters. What names no execution is
 /// under the empty name.
 ///
-/// Left out are the times that a router sets, how long tasks ran, and who processed.
+/// Left out are the times that a router sets, how long tasks ran, who processed, and the scopes and branches of executions
+/// that have succeeded: where transactions end decides whether there are records of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outputs(BTreeMap<String, Vec<String>>);
 
@@ -91,7 +92,7 @@ impl Observed {
                 lines.push(format!("rejection: {}", canon.event(&record.event, record.input.as_ref())));
             }
         }
-        for (key, record) in &self.contexts {
+        for (key, record) in self.contexts.iter().filter(|(key, _)| !self.may_be_left_out(key)) {
             let lines = outputs.entry(execution_of(key).to_owned()).or_default();
             lines.push(match &record.stored {
                 Stored::Root(root) => format!("context: {}", canon.context(root)),
@@ -105,6 +106,13 @@ impl Observed {
             outputs.entry(execution).or_default().push(line);
         }
         Outputs(outputs)
+    }
+}
+
+impl Observed {
+    fn may_be_left_out(&self, key: &RecordKey) -> bool {
+        let succeeded = |root: &Context| root.status == WorkflowStatus::Success;
+        matches!(key, RecordKey::Inner(inner) if self.root(&inner.execution_id).is_some_and(succeeded))
     }
 }
 
