@@ -167,12 +167,14 @@ impl Lane {
         self.turn = (first + batch.len()) % count;
         for (number, message) in batch.iter().enumerate() {
             for record in &mut self.claims[(first + number) % count].events {
-                self.kafka.write(record.of(message.partition, message.key.as_deref().unwrap_or_default()))?;
+                let record = record.of(message.partition, message.key.as_deref().unwrap_or_default());
+                self.kafka.write(&record.into())?;
             }
         }
         for (number, message) in batch.iter().enumerate() {
             for record in &mut self.claims[(first + number) % count].contexts {
-                self.kafka.write(record.of(message.partition, message.key.as_deref().unwrap_or_default()))?;
+                let record = record.of(message.partition, message.key.as_deref().unwrap_or_default());
+                self.kafka.write(&record.into())?;
             }
         }
         let offsets: Vec<(i32, i64)> = next.iter().map(|(partition, offset)| (*partition, *offset)).collect();

@@ -14,7 +14,7 @@ fn commit(member: &mut RdKafka, namespace: &Namespace, generation: &Generation) 
         value: Some(b"v".to_vec()),
         headers: Vec::new(),
     };
-    member.write(&record)?;
+    member.write(&(&record).into())?;
     if let Err(fault) = member.send_offsets(&[(0, 0)], generation) {
         assert!(matches!(member.abort(), Ended::Aborted(_)));
         return Err(fault);

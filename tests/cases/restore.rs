@@ -51,7 +51,7 @@ fn an_update_of_an_owner_whose_transaction_is_still_open_is_not_lost() {
         let log = successor.process.log();
         if log.matches("restore goes on in the next round").count() >= 2 { Ok(()) } else { Err(log) }
     });
-    older.write(&update).unwrap();
+    older.write(&(&update).into()).unwrap();
     assert!(matches!(older.commit(), Ended::Committed));
 
     namespace.send(&[("e", json!({"event_type": "count.stop"}))]);

@@ -3,6 +3,7 @@
 //! Source of the framing: Avro specification, "Single-object encoding": `C3 01`, the schema's CRC-64-AVRO
 //! fingerprint in 8 bytes little-endian, the datum.
 
+mod datum;
 mod json;
 mod schemas;
 

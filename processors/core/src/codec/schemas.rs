@@ -6,12 +6,11 @@ use std::sync::{LazyLock, RwLock};
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::SINGLE_OBJECT;
+use super::{SINGLE_OBJECT, datum};
 use crate::context::{Branch, Context, ContextKey, Scope};
 use crate::error_code::ErrorCode;
 use crate::event::Event;
@@ -22,6 +21,8 @@ pub type Fingerprint = [u8; 8];
 
 /// Schemas that may be learned from a registry in one process; each stays in memory for its life.
 const LEARNED_MAX: usize = 1024;
+/// Bytes of most records: room that an encoder begins with.
+const RECORD_BYTES: usize = 1024;
 /// Length of `C3 01` and the fingerprint.
 const HEADER_BYTES: usize = 10;
 
@@ -106,25 +107,24 @@ fn without_logical_types(schema: Value) -> Value {
 /// Writes records with one schema.
 struct Writer {
     header: [u8; HEADER_BYTES],
-    datum: GenericDatumWriter<'static>,
 }
 
 impl Writer {
-    fn new(known: &'static Known) -> Result<Writer, CodecError> {
+    fn new(known: &'static Known) -> Writer {
         let mut header = [0; HEADER_BYTES];
         header[..2].copy_from_slice(&SINGLE_OBJECT);
         header[2..].copy_from_slice(&known.fingerprint);
-        let datum = GenericDatumWriter::builder(&known.schema)
-            .human_readable(false)
-            .build()
-            .map_err(|e| CodecError::Encode(e.to_string()))?;
-        Ok(Writer { header, datum })
+        Writer { header }
+    }
+
+    fn append(&self, record: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
+        bytes.extend_from_slice(&self.header);
+        datum::write(bytes, record).map_err(|e| CodecError::Encode(e.to_string()))
     }
 
     fn write(&self, record: &impl Serialize) -> Result<Vec<u8>, CodecError> {
-        let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(&self.header);
-        self.datum.write_ser(&mut bytes, record).map_err(|e| CodecError::Encode(e.to_string()))?;
+        let mut bytes = Vec::with_capacity(RECORD_BYTES);
+        self.append(record, &mut bytes)?;
         Ok(bytes)
     }
 }
@@ -160,11 +160,11 @@ impl Schemas {
         // Set once for the process, before anything is decoded: the library's own cap is 512 MiB.
         apache_avro::util::max_allocation_bytes(AVRO_ALLOCATION_MAX_BYTES);
         let schemas = Schemas {
-            event: Writer::new(&EVENT)?,
-            context: Writer::new(&CONTEXT)?,
-            scope: Writer::new(&SCOPE)?,
-            branch: Writer::new(&BRANCH)?,
-            context_key: Writer::new(&CONTEXT_KEY)?,
+            event: Writer::new(&EVENT),
+            context: Writer::new(&CONTEXT),
+            scope: Writer::new(&SCOPE),
+            branch: Writer::new(&BRANCH),
+            context_key: Writer::new(&CONTEXT_KEY),
             readers: RwLock::default(),
         };
         for known in Schemas::compiled_in() {
@@ -240,6 +240,16 @@ impl Schemas {
             return Err(malformed(format!("{} bytes are left over after the datum", rest.len())));
         }
         Ok(record)
+    }
+}
+
+impl Schemas {
+    /// Appends an `Event` in single-object encoding to `bytes`.
+    ///
+    /// # Errors
+    /// Where the event does not fit the schema; part of it may have been appended.
+    pub fn append_event(&self, event: &Event, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.event.append(event, bytes)
     }
 }
 

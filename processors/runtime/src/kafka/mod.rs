@@ -2,15 +2,16 @@
 
 mod listener;
 mod not_authorized;
+mod outgoing;
 mod rdkafka_client;
 mod restore_reader;
 mod transaction;
 
 pub use not_authorized::{NotAuthorized, is_denied};
+pub use outgoing::{OutgoingRef, Outgoing, Records};
 pub use rdkafka_client::{KafkaSettings, RdKafka};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_core::Micros;
@@ -50,13 +51,13 @@ pub trait Kafka {
     ///
     /// # Errors
     /// Where it was not taken; the caller aborts.
-    fn write(&mut self, record: &Outgoing) -> Result<(), KafkaFault>;
+    fn write(&mut self, record: &OutgoingRef) -> Result<(), KafkaFault>;
 
     /// Sends a record outside of the transaction; [`Kafka::forwarded`] waits for it.
     ///
     /// # Errors
     /// Where it was not taken; the caller aborts.
-    fn forward(&mut self, record: &Outgoing) -> Result<(), KafkaFault>;
+    fn forward(&mut self, record: &OutgoingRef) -> Result<(), KafkaFault>;
 
     /// Waits until every forwarded record is acknowledged.
     ///
@@ -183,21 +184,6 @@ pub enum ContextsPolled {
     End(i32),
     /// Nothing.
     Idle,
-}
-
-/// A record to write.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// Topic.
-    pub topic: Arc<str>,
-    /// Partition, given and not hashed.
-    pub partition: i32,
-    /// Key.
-    pub key: Option<Vec<u8>>,
-    /// Value.
-    pub value: Option<Vec<u8>>,
-    /// Headers, in order.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// How a transaction ended.

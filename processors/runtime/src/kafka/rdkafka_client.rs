@@ -13,7 +13,7 @@ use super::listener::{Change, EndIsNoError, Generation, RebalanceListener};
 use super::not_authorized::{NotAuthorized, is_denied};
 use super::restore_reader::RestoreReader;
 use super::transaction::{Forwarder, Transactions};
-use super::{ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, Outgoing, Polled};
+use super::{OutgoingRef, ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, Polled};
 
 /// How long a request for offsets may take before the lane goes round again.
 const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -198,11 +198,11 @@ impl Kafka for RdKafka {
         self.transactions.begin()
     }
 
-    fn write(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+    fn write(&mut self, record: &OutgoingRef) -> Result<(), KafkaFault> {
         self.transactions.write(record)
     }
 
-    fn forward(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+    fn forward(&mut self, record: &OutgoingRef) -> Result<(), KafkaFault> {
         let forwarder = match &mut self.forwarder {
             Some(forwarder) => forwarder,
             none => none.insert(Forwarder::new(&self.settings)?),

@@ -14,7 +14,7 @@ use rdkafka::util::Timeout;
 
 use super::listener::Generation;
 use super::rdkafka_client::{KafkaSettings, retriable};
-use super::{Ended, KafkaFault, NotAuthorized, Outgoing, is_denied};
+use super::{OutgoingRef, Ended, KafkaFault, NotAuthorized, is_denied};
 use crate::clock::BootClock;
 
 /// How long a new producer may take to be initialised, the end of an earlier transaction of its id included.
@@ -23,9 +23,14 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(60);
 const REINIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an abort may take before its outcome counts as unknown.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pauses of a wait for the producer, which its own thread serves meanwhile. Not by `poll` with a time-out: rdkafka
+/// The pause of a wait for the producer, which its own thread serves meanwhile. Not by `poll` with a time-out: rdkafka
 /// 0.39 cuts what is left of it to whole milliseconds and spins through the last one (tried: half of the lane's CPU).
 const WAIT_PAUSE: Duration = Duration::from_micros(100);
+/// The longest such pause, after a long wait: a transaction under load takes a tenth of a second, and a look at it each
+/// [`WAIT_PAUSE`] was a twentieth of the lane's CPU.
+const WAIT_PAUSE_MAX: Duration = Duration::from_millis(1);
+/// What a wait may last longer for its pauses, as a part of it.
+const WAIT_PART: u32 = 8;
 /// Records that a producer holds at most; a batch's outputs stay below.
 const QUEUE_MAX_RECORDS: &str = "1000000";
 /// Bytes of a batch of records, below the channels' record limit.
@@ -98,7 +103,7 @@ impl Transactions {
         Ok(())
     }
 
-    pub fn write(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+    pub fn write(&mut self, record: &OutgoingRef) -> Result<(), KafkaFault> {
         send(self.current(), record)
     }
 
@@ -109,8 +114,9 @@ impl Transactions {
 
     /// The library's own flush inside commit_transaction sleeps 100 ms at a time.
     pub fn drain(&mut self) {
+        let began = Instant::now();
         while self.current().in_flight_count() > 0 {
-            std::thread::sleep(WAIT_PAUSE);
+            std::thread::sleep((began.elapsed() / WAIT_PART).clamp(WAIT_PAUSE, WAIT_PAUSE_MAX));
         }
     }
 
@@ -231,6 +237,8 @@ fn base(settings: &KafkaSettings) -> ClientConfig {
         .set("message.max.bytes", settings.message_max_bytes.to_string())
         .set("delivery.timeout.ms", delivery_timeout_ms(settings).to_string())
         .set("queue.buffering.max.messages", QUEUE_MAX_RECORDS)
+        // What is delivered is counted by the queue that runs empty: nobody waits for a report of each record.
+        .set("delivery.report.only.error", "true")
         .set("retry.backoff.ms", "5");
     for (name, value) in [("compression.type", "lz4"), ("batch.size", BATCH_BYTES), ("linger.ms", "0")] {
         if config.get(name).is_none() {
@@ -240,14 +248,14 @@ fn base(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
-fn send(producer: &LaneProducer, record: &Outgoing) -> Result<(), KafkaFault> {
+fn send(producer: &LaneProducer, record: &OutgoingRef) -> Result<(), KafkaFault> {
     let mut headers = (!record.headers.is_empty()).then(|| OwnedHeaders::new_with_capacity(record.headers.len()));
     for (key, value) in &record.headers {
-        headers = headers.map(|list| list.insert(Header { key, value: value.as_deref() }));
+        headers = headers.map(|list| list.insert(Header { key, value: *value }));
     }
-    let mut outgoing: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic).partition(record.partition);
-    outgoing.key = record.key.as_deref();
-    outgoing.payload = record.value.as_deref();
+    let mut outgoing: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(record.topic).partition(record.partition);
+    outgoing.key = record.key;
+    outgoing.payload = record.value;
     outgoing.headers = headers;
     loop {
         match producer.send(outgoing) {
@@ -278,7 +286,7 @@ impl Forwarder {
         Ok(Forwarder { producer, undelivered, timeout: Duration::from_millis(settings.transaction_timeout_ms) })
     }
 
-    pub fn send(&mut self, record: &Outgoing) -> Result<(), KafkaFault> {
+    pub fn send(&mut self, record: &OutgoingRef) -> Result<(), KafkaFault> {
         send(&self.producer, record)
     }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use thalweg_core::apply::{Action, DeadLetter, Step, drive};
-use thalweg_core::context::RecordKey;
+use thalweg_core::context::{RecordKey, Stub};
 use thalweg_core::identity::execution_hash;
 use thalweg_core::inbound::{
     self, HEADER_EVENT_ID, HEADER_EVENT_TYPE, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord,
     Reading, Refusal,
 };
 use thalweg_core::task::{TaskCall, TaskRun};
-use thalweg_core::{Channel, ErrorCode, Event, Execution};
+use thalweg_core::{Channel, ErrorCode, Event, Execution, WorkflowStatus};
 
 use super::partition::Partition;
 use super::tally::{DeadLetterNote, Tally, TaskNote};
@@ -22,21 +22,36 @@ use super::{Fixtures, LaneError};
 use crate::cache::{ByExecution, CachedRecords};
 use crate::clock::wall_clock;
 use crate::dead_letter::{self, Reason};
-use crate::kafka::{InboxMessage, Outgoing};
+use crate::kafka::{InboxMessage, Outgoing, OutgoingRef, Records};
 
 /// Records that one transaction writes at most, roughly: a producer holds many more.
 const OUTPUTS_MAX: usize = 50_000;
 
-/// An execution that the batch has worked on.
+/// An execution that the batch has worked on. Boxed: the map moves its entries when it grows.
 struct Touched {
-    execution: Execution,
+    execution: Box<Execution>,
     partition: i32,
 }
 
-/// A record of a context that changed: what to write, and where the cache takes it in.
-pub struct ChangedRecord {
-    pub key: RecordKey,
-    pub outgoing: Outgoing,
+/// An execution that has succeeded in this batch, its records written: no more than its stub is needed.
+struct Succeeded {
+    id: String,
+    stub: Stub,
+    partition: i32,
+}
+
+/// A record of a context that changed: its place among the records to write, and where the cache takes it in.
+struct Changed {
+    partition: i32,
+    key: RecordKey,
+    place: usize,
+}
+
+/// A topic that a transaction writes to.
+#[derive(Clone, Copy, Debug)]
+pub enum Topic {
+    Channel(Channel),
+    Contexts,
 }
 
 /// The content of one transaction.
@@ -44,7 +59,10 @@ pub struct Batch<'a> {
     fixtures: &'a Fixtures,
     began: Instant,
     touched: ByExecution<Touched>,
-    pub outputs: Vec<Outgoing>,
+    succeeded: ByExecution<Succeeded>,
+    records: Records<Topic>,
+    changed: Vec<Changed>,
+    dead_letters: Vec<Outgoing>,
     pub forwards: Vec<Outgoing>,
     /// The next inbox offset of each partition that the batch read from or writes executions of.
     pub offsets: BTreeMap<i32, i64>,
@@ -58,12 +76,17 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn new(fixtures: &'a Fixtures) -> Batch<'a> {
+    /// A batch without content. Of `records` it uses the memory.
+    pub fn new(fixtures: &'a Fixtures, mut records: Records<Topic>) -> Batch<'a> {
+        records.clear();
         Batch {
             fixtures,
             began: Instant::now(),
             touched: ByExecution::default(),
-            outputs: Vec::new(),
+            succeeded: ByExecution::default(),
+            records,
+            changed: Vec::new(),
+            dead_letters: Vec::new(),
             forwards: Vec::new(),
             offsets: BTreeMap::new(),
             tally: Tally::default(),
@@ -75,7 +98,7 @@ impl<'a> Batch<'a> {
 
     /// No room for more: its time is over, or its transaction is large enough.
     pub fn is_full(&self) -> bool {
-        self.began.elapsed() >= self.fixtures.step_max || self.outputs.len() >= OUTPUTS_MAX
+        self.began.elapsed() >= self.fixtures.step_max || self.records.len() + self.dead_letters.len() >= OUTPUTS_MAX
     }
 
     pub fn is_empty(&self) -> bool {
@@ -183,17 +206,21 @@ impl<'a> Batch<'a> {
             redrive: message.header(HEADER_REDRIVE).and_then(|text| text.parse().ok()).unwrap_or(0),
             ..Reason::default()
         };
-        self.outputs.push(dead_letter::of_record(&self.fixtures.dead_letters, message, &reason));
+        self.dead_letters.push(dead_letter::of_record(&self.fixtures.dead_letters, message, &reason));
         self.tally.refused += 1;
         self.tally.dead_letters.push(DeadLetterNote { code: refusal.code, input: Some(position), task: None });
     }
 
     /// Makes an execution known to the batch.
     fn touch(&mut self, partition: &Partition, execution_id: &str) -> Result<(), LaneError> {
-        if let Entry::Vacant(entry) = self.touched.entry(execution_hash(execution_id)) {
-            let execution = partition.cache.execution(execution_id, &self.fixtures.schemas);
+        let hash = execution_hash(execution_id);
+        if let Entry::Vacant(entry) = self.touched.entry(hash) {
+            let execution = match self.succeeded.get(&hash) {
+                Some(succeeded) => Ok(Execution::closed(execution_id, succeeded.stub)),
+                None => partition.cache.execution(execution_id, &self.fixtures.schemas),
+            };
             let execution = execution.map_err(|error| LaneError::Contexts { partition: partition.number, error })?;
-            entry.insert(Touched { execution, partition: partition.number });
+            entry.insert(Touched { execution: Box::new(execution), partition: partition.number });
         }
         Ok(())
     }
@@ -248,6 +275,34 @@ impl<'a> Batch<'a> {
         for action in actions {
             self.act(partition.number, execution_id, action, message)?;
         }
+        self.release(execution_id)
+    }
+
+    /// Of an execution that has succeeded the records are written at once, and only the stub is kept: what a thousand
+    /// executions hold would leave the processor's caches before the batch ends.
+    fn release(&mut self, execution_id: &str) -> Result<(), LaneError> {
+        let Entry::Occupied(entry) = self.touched.entry(execution_hash(execution_id)) else { return Ok(()) };
+        let Some(stub) = entry.get().execution.stub().filter(|stub| stub.status == WorkflowStatus::Success) else {
+            return Ok(());
+        };
+        let (hash, Touched { mut execution, partition }) = entry.remove_entry();
+        self.write_records(&mut execution, partition)?;
+        self.succeeded.insert(hash, Succeeded { id: execution_id.to_owned(), stub, partition });
+        Ok(())
+    }
+
+    fn write_records(&mut self, execution: &mut Execution, partition: i32) -> Result<(), LaneError> {
+        let schemas = &self.fixtures.schemas;
+        for (key, value) in execution.changed_records(schemas).map_err(LaneError::Record)? {
+            let place = self.records.len();
+            let key_bytes = schemas.write_key(&key).map_err(LaneError::Record)?;
+            let write = |bytes: &mut Vec<u8>| -> Result<(), LaneError> {
+                bytes.extend_from_slice(&value);
+                Ok(())
+            };
+            self.records.add(Topic::Contexts, partition, &key_bytes, &[], write)?;
+            self.changed.push(Changed { partition, key, place });
+        }
         Ok(())
     }
 
@@ -281,17 +336,15 @@ impl<'a> Batch<'a> {
             self.tally.rejected += u64::from(rejected);
             self.tally.applied += u64::from(!rejected);
         }
-        let mut headers = vec![(HEADER_EVENT_TYPE.to_owned(), Some(event.event_type.as_bytes().to_vec()))];
-        headers.extend(input.map(|position| (HEADER_INPUT.to_owned(), Some(position.into_bytes()))));
-        self.outputs.push(Outgoing {
-            topic: Arc::clone(self.fixtures.channel(channel)),
-            partition,
-            key: Some(event.execution_id.as_bytes().to_vec()),
-            value: Some(self.fixtures.schemas.write_event(event).map_err(LaneError::Record)?),
-            headers,
-        });
-        Ok(())
+        let position = input.as_deref().unwrap_or_default();
+        let headers =
+            [(HEADER_EVENT_TYPE, event.event_type.as_bytes()), (HEADER_INPUT, position.as_bytes())];
+        let headers = if input.is_some() { &headers[..] } else { &headers[..1] };
+        let schemas = &self.fixtures.schemas;
+        let write = |bytes: &mut Vec<u8>| schemas.append_event(event, bytes).map_err(LaneError::Record);
+        self.records.add(Topic::Channel(channel), partition, event.execution_id.as_bytes(), headers, write)
     }
+
 
     fn dead_letter(
         &mut self,
@@ -321,7 +374,7 @@ impl<'a> Batch<'a> {
                 dead_letter::of_event(topic, partition, &letter.event.execution_id, event, &reason)
             }
         };
-        self.outputs.push(outgoing);
+        self.dead_letters.push(outgoing);
         self.tally.refused += u64::from(letter.input.is_some());
         let note = DeadLetterNote { code: letter.code, input: letter.input.clone(), task: letter.task_id.clone() };
         self.tally.dead_letters.push(note);
@@ -329,22 +382,34 @@ impl<'a> Batch<'a> {
     }
 
     /// The context records that the batch changed, each written once however many events touched it.
-    pub fn changed_records(&mut self) -> Result<Vec<ChangedRecord>, LaneError> {
-        let mut changed = Vec::new();
-        for touched in self.touched.values_mut() {
-            let records = touched.execution.changed_records(&self.fixtures.schemas).map_err(LaneError::Record)?;
-            for (key, value) in records {
-                let outgoing = Outgoing {
-                    topic: Arc::clone(&self.fixtures.contexts),
-                    partition: touched.partition,
-                    key: Some(self.fixtures.schemas.write_key(&key).map_err(LaneError::Record)?),
-                    value: Some(value),
-                    headers: Vec::new(),
-                };
-                changed.push(ChangedRecord { key, outgoing });
-            }
+    pub fn write_changed(&mut self) -> Result<(), LaneError> {
+        let mut touched = std::mem::take(&mut self.touched);
+        for Touched { execution, partition } in touched.values_mut() {
+            self.write_records(execution, *partition)?;
         }
-        Ok(changed)
+        self.touched = touched;
+        Ok(())
+    }
+
+    /// What the transaction is to write, in order.
+    pub fn records(&self) -> impl Iterator<Item = OutgoingRef<'_>> {
+        let name = |topic: &Topic| -> &str {
+            match topic {
+                Topic::Channel(channel) => self.fixtures.channel(*channel),
+                Topic::Contexts => &self.fixtures.contexts,
+            }
+        };
+        self.records.iter(name).chain(self.dead_letters.iter().map(OutgoingRef::from))
+    }
+
+    /// The memory of its records.
+    pub fn into_records(self) -> Records<Topic> {
+        self.records
+    }
+
+    /// The context records that it changed: partition, key and value.
+    pub fn changed(&self) -> impl Iterator<Item = (i32, &RecordKey, &[u8])> {
+        self.changed.iter().map(|changed| (changed.partition, &changed.key, self.records.value(changed.place)))
     }
 
     /// Is this a record of an execution that is closed when the batch is done?
@@ -353,11 +418,21 @@ impl<'a> Batch<'a> {
             RecordKey::Root(id) => id,
             RecordKey::Inner(key) => &key.execution_id,
         };
-        self.touched.get(&execution_hash(id)).is_some_and(|touched| touched.execution.is_closed())
+        let hash = execution_hash(id);
+        self.succeeded.contains_key(&hash)
+            || self.touched.get(&hash).is_some_and(|touched| touched.execution.is_closed())
     }
 
-    /// The executions that it worked on: partition and execution.
-    pub fn executions(&self) -> impl Iterator<Item = (i32, &Execution)> {
-        self.touched.values().map(|touched| (touched.partition, &touched.execution))
+    /// The executions that are closed when it is done: partition, id and stub.
+    pub fn closed(&self) -> impl Iterator<Item = (i32, &str, Stub)> {
+        let stub = |touched: &'_ Touched| Some((touched.partition, touched.execution.stub()?));
+        let touched = self.touched.values().filter_map(move |t| stub(t).map(|(p, stub)| (p, t.execution.id(), stub)));
+        touched.chain(self.succeeded.values().map(|ended| (ended.partition, ended.id.as_str(), ended.stub)))
+    }
+
+    /// Those that are open: partition and execution.
+    pub fn open(&self) -> impl Iterator<Item = (i32, &Execution)> {
+        let open = self.touched.values().filter(|touched| !touched.execution.is_closed());
+        open.map(|touched| (touched.partition, touched.execution.as_ref()))
     }
 }

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::batch::{Batch, ChangedRecord};
+use super::batch::{Batch, Topic};
 use super::{BACKOFF, Lane, LaneError, gauges};
 use crate::fail_point::FailPoint;
-use crate::kafka::{Ended, Kafka, KafkaFault};
+use crate::kafka::{Ended, Kafka, KafkaFault, Records};
 use crate::telemetry::{TransactionEnded, TransactionOutcome};
 
 impl<K: Kafka> Lane<K> {
+    /// Returns the memory of the transaction's records, for the next one.
     pub(super) fn publish(
         &mut self,
-        batch: Batch,
-        changed: Vec<ChangedRecord>,
+        mut batch: Batch,
         ended: Ended,
         began: Instant,
-    ) -> Result<(), LaneError> {
+    ) -> Result<Records<Topic>, LaneError> {
         let outcome = match &ended {
             Ended::Committed => TransactionOutcome::Committed,
             Ended::Aborted(_) => TransactionOutcome::Aborted,
@@ -28,12 +28,10 @@ impl<K: Kafka> Lane<K> {
             Ended::Committed => {
                 self.pass(FailPoint::AfterCommit);
                 self.backoff = BACKOFF.0;
-                self.take_effect(batch, changed)
+                self.take_effect(&batch)?;
+                std::mem::take(&mut batch.tally).emit();
             }
-            Ended::Aborted(fault) => {
-                drop(changed);
-                self.undo(batch, &fault)
-            }
+            Ended::Aborted(fault) => self.undo(&mut batch, &fault),
             Ended::Unknown(fault) => {
                 tracing::warn!(%fault, "the outcome of a transaction is unknown: its partitions are restored");
                 let partitions: Vec<i32> = batch.offsets.keys().copied().collect();
@@ -43,26 +41,29 @@ impl<K: Kafka> Lane<K> {
                         self.start_over(number);
                     }
                 }
-                Ok(())
             }
-            Ended::Fatal(fault) => Err(LaneError::Kafka(fault)),
+            Ended::Fatal(fault) => return Err(LaneError::Kafka(fault)),
         }
+        Ok(batch.into_records())
     }
 
-    pub(super) fn take_effect(&mut self, batch: Batch, changed: Vec<ChangedRecord>) -> Result<(), LaneError> {
+    fn take_effect(&mut self, batch: &Batch) -> Result<(), LaneError> {
         let schemas = Arc::clone(&self.fixtures.schemas);
         // Of an execution that has closed no more than its stub is kept: its records need not pass through the cache.
-        for record in changed.into_iter().filter(|record| !batch.closes(&record.key)) {
-            if let Some(partition) = self.partitions.get_mut(&record.outgoing.partition) {
-                let value = record.outgoing.value.unwrap_or_default();
-                partition.cache.put(&record.key, value, &schemas).map_err(LaneError::Record)?;
+        for (number, key, value) in batch.changed().filter(|(_, key, _)| !batch.closes(key)) {
+            if let Some(partition) = self.partitions.get_mut(&number) {
+                partition.cache.put(key, value.to_vec(), &schemas).map_err(LaneError::Record)?;
             }
         }
-        for (number, execution) in batch.executions() {
-            let Some(partition) = self.partitions.get_mut(&number) else { continue };
-            if let Some(stub) = execution.stub() {
-                partition.cache.close(execution.id(), stub, &schemas);
-            } else if execution.has_queued() {
+        for (number, id, stub) in batch.closed() {
+            if let Some(partition) = self.partitions.get_mut(&number) {
+                partition.cache.close(id, stub, &schemas);
+            }
+        }
+        for (number, execution) in batch.open() {
+            if let Some(partition) = self.partitions.get_mut(&number)
+                && execution.has_queued()
+            {
                 partition.due.push(execution.id());
             }
         }
@@ -72,13 +73,12 @@ impl<K: Kafka> Lane<K> {
                 gauges(partition);
             }
         }
-        batch.tally.emit();
         Ok(())
     }
 
     /// After an abort: nothing has happened. The caches never knew; the inbox is read again from where it was, and the
     /// executions with pending work are found again.
-    pub(super) fn undo(&mut self, batch: Batch, fault: &KafkaFault) -> Result<(), LaneError> {
+    fn undo(&mut self, batch: &mut Batch, fault: &KafkaFault) {
         match fault {
             KafkaFault::Rebalance(_) => tracing::info!(%fault, "a transaction was aborted: the group has moved on"),
             _ => {
@@ -87,20 +87,19 @@ impl<K: Kafka> Lane<K> {
                 self.backoff = (self.backoff * 2).min(BACKOFF.1);
             }
         }
-        for (number, id) in batch.gone_on.into_iter().rev() {
+        for (number, id) in std::mem::take(&mut batch.gone_on).into_iter().rev() {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.due.put_back(id);
             }
         }
         self.waiting.retain(|message| !batch.offsets.contains_key(&message.partition));
-        for number in batch.offsets.into_keys() {
+        for number in batch.offsets.keys().copied() {
             let Some(partition) = self.partitions.get(&number) else { continue };
             if let Err(fault) = self.kafka.serve(&[(number, partition.next_offset)]) {
                 tracing::info!(%fault, partition = number, "could not go back after an abort: it is restored");
                 self.start_over(number);
             }
         }
-        Ok(())
     }
 
     pub(super) fn resolve(&mut self) -> Result<(), LaneError> {

@@ -20,11 +20,11 @@ use thalweg_core::{Channel, Limits, Workflows};
 
 use crate::fail_point::{FailPoint, FailPoints};
 use crate::health::LaneHealth;
-use crate::kafka::{Ended, InboxMessage, Kafka, KafkaFault, Polled};
+use crate::kafka::{Ended, InboxMessage, Kafka, KafkaFault, Polled, Records};
 use crate::registry::Registry;
 use crate::tasks::InlineTasks;
 use crate::telemetry::{LagSeen, PartitionGauges};
-use batch::{Batch, ChangedRecord};
+use batch::{Batch, Topic};
 use partition::Partition;
 
 /// How long a lane without work waits for a record before it looks round.
@@ -116,6 +116,8 @@ pub struct Lane<K: Kafka> {
     generation: Option<K::Generation>,
     /// Records that were polled and not stepped, oldest first.
     waiting: VecDeque<InboxMessage>,
+    /// Memory for the records of a transaction.
+    records: Records<Topic>,
     inputs_first: bool,
     backoff: Duration,
     lag_told: Instant,
@@ -139,6 +141,7 @@ impl<K: Kafka> Lane<K> {
             partitions: BTreeMap::new(),
             generation: None,
             waiting: VecDeque::new(),
+            records: Records::default(),
             inputs_first: false,
             backoff: BACKOFF.0,
             lag_told: Instant::now(),
@@ -161,16 +164,17 @@ impl<K: Kafka> Lane<K> {
             let mut batch = self.step(&fixtures)?;
             let wanted = std::mem::take(&mut batch.wanted);
             if batch.is_empty() {
+                self.records = batch.into_records();
                 self.restore_with(wanted);
                 continue;
             }
             self.pass(FailPoint::AfterStep);
             // 4 commit
-            let changed = batch.changed_records()?;
+            batch.write_changed()?;
             let began = Instant::now();
-            let ended = self.commit(&batch, &changed);
+            let ended = self.commit(&batch);
             // 5 publish to the caches
-            self.publish(batch, changed, ended, began)?;
+            self.records = self.publish(batch, ended, began)?;
             self.restore_with(wanted);
         }
         self.kafka.close();
@@ -219,7 +223,7 @@ impl<K: Kafka> Lane<K> {
     }
 
     fn step<'a>(&mut self, fixtures: &'a Fixtures) -> Result<Batch<'a>, LaneError> {
-        let mut batch = Batch::new(fixtures);
+        let mut batch = Batch::new(fixtures, std::mem::take(&mut self.records));
         if self.generation.is_none() {
             return Ok(batch);
         }
@@ -268,7 +272,7 @@ impl<K: Kafka> Lane<K> {
     }
 
     /// One transaction: its records, the offsets right after the last of them, and the commit.
-    fn commit(&mut self, batch: &Batch, changed: &[ChangedRecord]) -> Ended {
+    fn commit(&mut self, batch: &Batch) -> Ended {
         let Some(generation) = self.generation.clone() else {
             return Ended::Aborted(KafkaFault::Rebalance("no generation".to_owned()));
         };
@@ -280,7 +284,7 @@ impl<K: Kafka> Lane<K> {
                 fault => Ended::Unknown(fault),
             };
         }
-        if let Err(fault) = self.fill(batch, changed, &generation) {
+        if let Err(fault) = self.fill(batch, &generation) {
             return match self.kafka.abort() {
                 Ended::Aborted(_) => Ended::Aborted(fault),
                 other => other,
@@ -290,12 +294,12 @@ impl<K: Kafka> Lane<K> {
         self.kafka.commit()
     }
 
-    fn fill(&mut self, batch: &Batch, changed: &[ChangedRecord], generation: &K::Generation) -> Result<(), KafkaFault> {
+    fn fill(&mut self, batch: &Batch, generation: &K::Generation) -> Result<(), KafkaFault> {
         for record in &batch.forwards {
-            self.kafka.forward(record)?;
+            self.kafka.forward(&record.into())?;
         }
-        for record in batch.outputs.iter().chain(changed.iter().map(|changed| &changed.outgoing)) {
-            self.kafka.write(record)?;
+        for record in batch.records() {
+            self.kafka.write(&record)?;
         }
         self.pass(FailPoint::AfterProduce);
         self.kafka.forwarded()?;
