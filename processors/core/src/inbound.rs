@@ -126,12 +126,13 @@ pub fn read(record: &InboxRecord, partitions: i32, schemas: &Schemas, limits: &L
         Some(value) => value,
     };
     let mut event = schemas.read_inbox(value)?;
-    let origin = record.origin.map_or_else(|| record.position(), str::to_owned);
+    let position = record.position();
+    let origin = record.origin.unwrap_or(&position);
     check_names(&event)?;
     if event.event_id.is_empty() {
-        event.event_id = identity::event_id_at(&origin);
+        event.event_id = identity::event_id_at(origin);
     }
-    resolve_execution(&mut event, record, &origin, partitions)?;
+    resolve_execution(&mut event, record, origin, partitions)?;
     let partition = partition_of(event.execution_id.as_bytes(), partitions);
     if partition != record.partition {
         return Ok(Reading::Elsewhere { partition, execution_id: event.execution_id, event_id: event.event_id });
@@ -142,7 +143,7 @@ pub fn read(record: &InboxRecord, partitions: i32, schemas: &Schemas, limits: &L
     check_content(&mut event, limits)?;
     Ok(Reading::Event(Box::new(Inbound {
         event,
-        input: InputRef { position: record.position(), redrive: record.redrive },
+        input: InputRef { position, redrive: record.redrive },
         offset: record.offset,
     })))
 }

@@ -36,6 +36,11 @@ impl Json {
         &self.0
     }
 
+    /// Is it an object, or null? A look at its first character tells: it is well-formed.
+    pub fn is_object_or_null(&self) -> bool {
+        self.0.trim_ascii_start().starts_with(['{', 'n'])
+    }
+
     /// The document as a value. A document that was checked when it was made does parse;
     /// one read back from a record that someone else wrote reads as null where it does not.
     pub fn value(&self) -> Value {

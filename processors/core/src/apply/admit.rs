@@ -74,7 +74,7 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
             format!("no router knows workflow {workflow_id:?}; known: {}", known.join(", ")),
         );
     };
-    if !matches!(event.payload_value(), serde_json::Value::Object(_) | serde_json::Value::Null) {
+    if !event.payload.as_ref().is_none_or(Json::is_object_or_null) {
         return refuse(
             ErrorCode::PayloadInvalid,
             format!("the payload of {STARTED} becomes the workflow's data: it must be a JSON object or absent"),

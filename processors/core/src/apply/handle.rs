@@ -54,7 +54,7 @@ pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) 
     event.sequence = context.sequence;
     event.recorded_at = Some(step.now);
     event.execution_id.clone_from(&context.execution_id);
-    event.workflow_id = Some(context.workflow_id.clone());
+    event.workflow_id.get_or_insert_default().clone_from(&context.workflow_id);
     event.workflow_version.clone_from(&context.workflow_version);
 }
 

@@ -9,9 +9,7 @@
 
 use std::fmt::Display;
 
-use serde::ser::{
-    self, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,
-};
+use serde::ser::{self, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
 
 /// Why a record can't be written: it has something that our schemas have not.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ mod restore_reader;
 mod transaction;
 
 pub use not_authorized::{NotAuthorized, is_denied};
-pub use outgoing::{OutgoingRef, Outgoing, Records};
+pub use outgoing::{Outgoing, OutgoingRef, Records};
 pub use rdkafka_client::{KafkaSettings, RdKafka};
 
 use std::collections::BTreeMap;

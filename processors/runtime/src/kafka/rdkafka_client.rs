@@ -13,7 +13,7 @@ use super::listener::{Change, EndIsNoError, Generation, RebalanceListener};
 use super::not_authorized::{NotAuthorized, is_denied};
 use super::restore_reader::RestoreReader;
 use super::transaction::{Forwarder, Transactions};
-use super::{OutgoingRef, ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, Polled};
+use super::{ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, OutgoingRef, Polled};
 
 /// How long a request for offsets may take before the lane goes round again.
 const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);

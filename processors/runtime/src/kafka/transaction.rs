@@ -14,7 +14,7 @@ use rdkafka::util::Timeout;
 
 use super::listener::Generation;
 use super::rdkafka_client::{KafkaSettings, retriable};
-use super::{OutgoingRef, Ended, KafkaFault, NotAuthorized, is_denied};
+use super::{Ended, KafkaFault, NotAuthorized, OutgoingRef, is_denied};
 use crate::clock::BootClock;
 
 /// How long a new producer may take to be initialised, the end of an earlier transaction of its id included.

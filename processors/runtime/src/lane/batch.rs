@@ -337,14 +337,12 @@ impl<'a> Batch<'a> {
             self.tally.applied += u64::from(!rejected);
         }
         let position = input.as_deref().unwrap_or_default();
-        let headers =
-            [(HEADER_EVENT_TYPE, event.event_type.as_bytes()), (HEADER_INPUT, position.as_bytes())];
+        let headers = [(HEADER_EVENT_TYPE, event.event_type.as_bytes()), (HEADER_INPUT, position.as_bytes())];
         let headers = if input.is_some() { &headers[..] } else { &headers[..1] };
         let schemas = &self.fixtures.schemas;
         let write = |bytes: &mut Vec<u8>| schemas.append_event(event, bytes).map_err(LaneError::Record);
         self.records.add(Topic::Channel(channel), partition, event.execution_id.as_bytes(), headers, write)
     }
-
 
     fn dead_letter(
         &mut self,
