@@ -47,7 +47,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Each fault of the group once, in an order of the seed, then one after the other as the seed draws them.
+    /// Each fault of the group once, or as often as was asked for, in an order of the seed, then one after the other as
+    /// the seed draws them.
     fn group(&self, number: u64, group: Vec<&'static Fault>) {
         let mut cluster = None;
         if let Some(seed) = self.options.round_seed {
@@ -57,10 +58,12 @@ impl Run<'_> {
             return;
         }
         let mut rng = Rng::with_seed(self.options.seed ^ (number << 32));
-        let mut first = group.clone();
-        rng.shuffle(&mut first);
-        for fault in first {
-            self.round(fault, rng.u32(..), &mut cluster);
+        for _ in 0..self.options.rounds.unwrap_or(1) {
+            let mut each = group.clone();
+            rng.shuffle(&mut each);
+            for fault in each {
+                self.round(fault, rng.u32(..), &mut cluster);
+            }
         }
         while self.deadline.is_some_and(|deadline| Instant::now() < deadline) {
             let fault = group[rng.usize(..group.len())];
