@@ -39,6 +39,9 @@ pub fn run(options: &Options) -> ExitCode {
     report::print(&ended, names.len() - chosen.len(), began.elapsed())
 }
 
+/// How often a round is made that Kafka makes void.
+const VOID_MAX: usize = 3;
+
 struct Run<'a> {
     options: &'a Options,
     /// No round begins after it; where there is none each fault comes once.
@@ -71,14 +74,25 @@ impl Run<'_> {
         }
     }
 
+    /// A round, and again where Kafka has made it void.
     fn round(&self, fault: &'static Fault, seed: u32, cluster: &mut Option<Cluster>) {
+        for _ in 0..VOID_MAX {
+            if !self.is_void(fault, seed, cluster) {
+                return;
+            }
+        }
+    }
+
+    fn is_void(&self, fault: &'static Fault, seed: u32, cluster: &mut Option<Cluster>) -> bool {
         let ended = fault.round(seed, self.options.size(), cluster);
         let mut all = self.ended.lock().unwrap();
         println!("round {:<3} {ended}", all.len() + 1);
         if matches!(ended.verdict, Verdict::Failed(_)) {
             println!("          again: {}", again(fault, seed, self.options.size()));
         }
+        let void = matches!(ended.verdict, Verdict::Void(_));
         all.push(ended);
+        void
     }
 }
 
