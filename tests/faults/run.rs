@@ -77,13 +77,14 @@ impl Run<'_> {
     /// A round, and again where Kafka has made it void.
     fn round(&self, fault: &'static Fault, seed: u32, cluster: &mut Option<Cluster>) {
         for _ in 0..VOID_MAX {
-            if !self.is_void(fault, seed, cluster) {
+            if !self.once(fault, seed, cluster) {
                 return;
             }
         }
     }
 
-    fn is_void(&self, fault: &'static Fault, seed: u32, cluster: &mut Option<Cluster>) -> bool {
+    /// Makes a round, and tells of it; whether it is void.
+    fn once(&self, fault: &'static Fault, seed: u32, cluster: &mut Option<Cluster>) -> bool {
         let ended = fault.round(seed, self.options.size(), cluster);
         let mut all = self.ended.lock().unwrap();
         println!("round {:<3} {ended}", all.len() + 1);
