@@ -49,7 +49,7 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
         fleet.check();
         disk.free();
         // One that has lost its log does not serve again, whether it ended for it or not.
-        if !ended {
+        if broker.process().unwrap().is_running() {
             broker.kill();
         }
         broker.restart();

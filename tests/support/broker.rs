@@ -21,6 +21,9 @@ const CONTAINER_DEADLINE: Duration = Duration::from_secs(600);
 
 const END_DEADLINE: Duration = Duration::from_secs(10);
 
+/// For the system to end a process that is killed, also on a machine that is busy.
+const KILL_DEADLINE: Duration = Duration::from_secs(60);
+
 /// Quick to start rather than quick in the long run.
 const JAVA_OF_TESTS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"];
 pub(super) const JAVA_OF_TOOLS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"];
@@ -217,7 +220,7 @@ impl Broker {
     pub fn kill(&mut self) {
         let process = self.process().expect("only a broker that was started");
         process.signal(Signal::KILL);
-        process.wait_exit(END_DEADLINE);
+        process.wait_exit(KILL_DEADLINE);
     }
 
     /// Starts a broker again, which runs as a process and has ended, on the same ports and on what it has stored.
