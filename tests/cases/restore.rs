@@ -1,13 +1,15 @@
 //! A new owner restores while an older owner's transaction is still open.
 
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::json;
 use thalweg_core::codec::Schemas;
 use thalweg_runtime::kafka::{Ended, Kafka, Outgoing};
 
+use crate::http::get;
 use crate::members::{member, poll_until};
 use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
-use crate::support::{Signal, eventually_observed};
+use crate::support::{Signal, broker, eventually_observed};
 
 /// The older owner's offsets are in its transaction, its context is not yet; it leaves, the new owner takes over, and
 /// only then does the older one write the context and commit, as it may. Whoever reads the contexts before the
@@ -58,4 +60,50 @@ fn an_update_of_an_owner_whose_transaction_is_still_open_is_not_lost() {
     let events = namespace.await_ended(1);
     let end = events.iter().find(|event| event.event_type == "workflow.completed").unwrap();
     assert_eq!(end.payload_value(), json!(10), "the older owner's committed update");
+}
+
+/// A transaction in the contexts that nobody ends: the router says that its restore waits, in its log and in `/readyz`,
+/// and what it says to do about it helps.
+#[test]
+fn a_restore_that_waits_for_a_transaction_says_how_to_end_it() {
+    let namespace = Namespace::new("restore-waits");
+    let contexts = namespace.topics.contexts();
+    let hanging: BaseProducer = namespace
+        .client()
+        .set("transactional.id", format!("{}.hangs", namespace.config.namespace))
+        .set("transaction.timeout.ms", "600000")
+        .create()
+        .unwrap();
+    hanging.init_transactions(DEADLINE).unwrap();
+    hanging.begin_transaction().unwrap();
+    hanging.send(BaseRecord::to(contexts).partition(1).key("k").payload("x")).map_err(|(error, _)| error).unwrap();
+    hanging.flush(DEADLINE).unwrap();
+
+    let short = [("THALWEG_TRANSACTION_TIMEOUT_MS", "1000"), ("THALWEG_STEP_MAX_MS", "500")];
+    let router = RouterProcess::start_with(&namespace, "a", &short);
+    let addr = router.admin_addr();
+    let advice = format!("kafka-transactions.sh abort --topic {contexts} --partition 1 --start-offset 0");
+    eventually_observed(DEADLINE, "a router that says what it waits for", || match get(&addr, "/readyz") {
+        (503, body) if body.contains(&advice) => Ok(()),
+        (code, body) => Err(format!("{code} {body}")),
+    });
+    assert!(router.process.log().contains("a restore waits"), "{}", router.process.log());
+    broker().java_tool(
+        "org.apache.kafka.tools.TransactionsCommand",
+        &[
+            "--bootstrap-server",
+            broker().internal_bootstrap(),
+            "abort",
+            "--topic",
+            contexts,
+            "--partition",
+            "1",
+            "--start-offset",
+            "0",
+        ],
+    );
+    eventually_observed(DEADLINE, "/readyz", || match get(&addr, "/readyz") {
+        (200, _) => Ok(()),
+        (code, body) => Err(format!("{code} {body}")),
+    });
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::fleet::Fleet;
-use super::round::{Round, Skipped};
+use super::round::{Restarted, Round, Skipped};
 use super::run::let_pass;
 use super::work::Work;
 use crate::oracle::Summary;
@@ -17,12 +17,14 @@ const AWAY_MAX_MS: u64 = 4000;
 const SERVED_MAX_MS: u64 = 1500;
 
 pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
-    let kills = round.amount(1, 3);
+    let kills = round.amount(1, 2);
     let mut rng = round.rng.fork();
     let routers = rng.usize(1..=2);
     round.tell(format!("{routers} routers, the broker killed and restarted {kills} times"));
     let cluster = Cluster::of(round)?;
-    let namespace = cluster.namespace("broker-kills");
+    let (namespace, log) = (cluster.namespace("broker-kills"), cluster.broker.log());
+    round.restarted = Some(Restarted { log, namespace: namespace.config.namespace.clone() });
+    let cluster = Cluster::of(round)?;
     let mut fleet = Fleet::new(&namespace, BATCH);
     let mut work = Work::new(&namespace);
     for number in 0..routers {

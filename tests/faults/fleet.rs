@@ -17,6 +17,8 @@ pub const SESSION: Duration = Duration::from_millis(3000);
 pub const TRANSACTION: Duration = Duration::from_millis(2000);
 /// How long after the fault is over everything must be handled.
 const HEALED_WITHIN: Duration = Duration::from_secs(120);
+/// Seconds that a restore may wait for the end of others' transactions, which [`TRANSACTION`] bounds.
+const WAITS_IN_VAIN: f64 = 30.0;
 /// The places in the lane's loop.
 pub const FAIL_POINTS: [FailPoint; 6] = [
     FailPoint::AfterPoll,
@@ -151,6 +153,22 @@ impl<'a> Fleet<'a> {
         }
     }
 
+    /// No router waits in vain for the end of a transaction: also those of routers that were killed end by themselves.
+    fn check_restores(&self) {
+        for Member { name, router } in &self.members {
+            let log = router.process.log();
+            let waits = log.lines().filter(|line| line.contains("\"a restore waits\"")).find(|line| {
+                let said: Option<serde_json::Value> = serde_json::from_str(line).ok();
+                said.and_then(|said| said["seconds"].as_f64()).is_some_and(|seconds| seconds > WAITS_IN_VAIN)
+            });
+            assert!(
+                waits.is_none(),
+                "router {name} waits for a transaction that does not end: {}",
+                waits.unwrap_or("")
+            );
+        }
+    }
+
     /// Waits until those that were asked to leave have left in order.
     pub fn await_left(&mut self) {
         for Member { name, mut router } in self.leaving.drain(..) {
@@ -178,6 +196,7 @@ impl<'a> Fleet<'a> {
         let oracle = self.namespace.oracle();
         eventually_observed(HEALED_WITHIN, "an inbox that is consumed", || {
             self.check();
+            self.check_restores();
             match oracle.backlog() {
                 Ok(0) => Ok(()),
                 Ok(backlog) => Err(format!("{backlog} records are left")),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cluster::{PROPERTIES, namespace_on};
 use super::fleet::Fleet;
-use super::round::{Round, Skipped};
+use super::round::{Restarted, Round, Skipped};
 use super::small_disk::SmallDisk;
 use super::work::Work;
 use crate::namespace::one_topic;
@@ -31,6 +31,7 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
         ..BrokerSettings::default()
     });
     let namespace = namespace_on(&broker, "full-disk", one_topic);
+    round.restarted = Some(Restarted { log: broker.log(), namespace: namespace.config.namespace.clone() });
     let mut fleet = Fleet::new(&namespace, BATCH);
     let mut work = Work::new(&namespace);
     fleet.start("a").await_restored(2);
@@ -48,7 +49,7 @@ pub fn run(round: &mut Round) -> Result<Summary, Skipped> {
         fleet.check();
         disk.free();
         // One that has lost its log does not serve again, whether it ended for it or not.
-        if !ended {
+        if broker.process().unwrap().is_running() {
             broker.kill();
         }
         broker.restart();

@@ -11,6 +11,9 @@ pub struct Options {
     /// For how long new rounds begin; without it each fault comes once, with a small load
     #[arg(long, value_name = "MINUTES")]
     minutes: Option<f64>,
+    /// So many full rounds of each fault, however long they take: 50 of `kills` are 50 kills at each place
+    #[arg(long, value_name = "ROUNDS", conflicts_with = "minutes")]
+    pub rounds: Option<usize>,
     /// What the rounds are drawn from
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -77,7 +80,11 @@ impl Options {
     /// How much is done in a round.
     pub fn size(&self) -> Size {
         let repeats = self.round_seed.is_some() && !self.small;
-        if self.minutes.is_some() || repeats { Size::Full } else { Size::Small }
+        if self.minutes.is_some() || (self.rounds.is_some() && !self.small) || repeats {
+            Size::Full
+        } else {
+            Size::Small
+        }
     }
 
     /// Whether this fault was asked for.

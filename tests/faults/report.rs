@@ -17,9 +17,11 @@ pub fn print(ended: &[Ended], filtered: usize, took: Duration) -> ExitCode {
             continue;
         }
         let failures = rounds.iter().filter(|round| matches!(round.verdict, Verdict::Failed(_))).count();
+        let sound = rounds.iter().any(|round| matches!(round.verdict, Verdict::Sound(_)));
         let skipped = rounds.iter().find_map(|round| match &round.verdict {
             Verdict::Skipped(why) => Some(why),
-            Verdict::Sound(_) | Verdict::Failed(_) => None,
+            Verdict::Void(why) if !sound => Some(why),
+            Verdict::Void(_) | Verdict::Sound(_) | Verdict::Failed(_) => None,
         });
         let what = match (failures, skipped) {
             (1.., _) => {
@@ -49,13 +51,17 @@ pub fn print(ended: &[Ended], filtered: usize, took: Duration) -> ExitCode {
 fn rounds_told(rounds: &[&Ended]) -> String {
     let inputs: usize = rounds.iter().map(|round| inputs(round)).sum();
     let plural = if rounds.len() == 1 { "round" } else { "rounds" };
-    format!("{} {plural}, {inputs} inputs", rounds.len())
+    let void = match rounds.iter().filter(|round| matches!(round.verdict, Verdict::Void(_))).count() {
+        0 => String::new(),
+        void => format!(", {void} of them void"),
+    };
+    format!("{} {plural}{void}, {inputs} inputs", rounds.len())
 }
 
 fn inputs(round: &Ended) -> usize {
     match &round.verdict {
         Verdict::Sound(summary) => summary.inputs,
-        Verdict::Failed(_) | Verdict::Skipped(_) => 0,
+        Verdict::Failed(_) | Verdict::Void(_) | Verdict::Skipped(_) => 0,
     }
 }
 

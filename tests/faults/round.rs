@@ -11,6 +11,7 @@ use thalweg_runtime::FailPoint;
 use super::cluster::Cluster;
 use super::options::Size;
 use crate::oracle::Summary;
+use crate::support::BrokerLog;
 
 /// A kind of fault.
 pub struct Fault {
@@ -36,6 +37,27 @@ pub struct Round<'a> {
     pub load: String,
     /// Where routers were killed.
     pub kills: Vec<FailPoint>,
+    /// The broker that is restarted, where one is.
+    pub restarted: Option<Restarted>,
+}
+
+/// A broker that is restarted, and may lose what ends a transaction by a fault of its own.
+///
+/// A Kafka 4.3 whose partitions have no leader for a moment, as those with one replica have none while their broker is
+/// registered again, takes them for deleted: its coordinator then ends a transaction there without a marker, be it
+/// committed or aborted. So the records of an aborted one stay open, or are committed by the next one of their producer.
+pub struct Restarted {
+    pub log: BrokerLog,
+    /// What the round's transactional ids begin with.
+    pub namespace: String,
+}
+
+impl Restarted {
+    /// How often it has ended a transaction of the round without a marker.
+    fn markers_lost(&self) -> usize {
+        let (what, whose) = ("Couldn't find leader endpoint for partitions", format!(" for {}.", self.namespace));
+        self.log.text().lines().filter(|line| line.contains(what) && line.contains(&whose)).count()
+    }
 }
 
 /// What became of a round.
@@ -44,6 +66,8 @@ pub enum Verdict {
     Sound(Summary),
     /// What went wrong.
     Failed(String),
+    /// It proves nothing: the broker broke its own promises, as it says itself.
+    Void(String),
     /// Why it was not made.
     Skipped(String),
 }
@@ -79,15 +103,19 @@ impl Fault {
     pub fn round(&'static self, seed: u32, size: Size, cluster: &mut Option<Cluster>) -> Ended {
         let began = Instant::now();
         let rng = Rng::with_seed(seed.into());
-        let mut round = Round { rng, size, cluster, did: Vec::new(), load: String::new(), kills: Vec::new() };
+        let mut round =
+            Round { rng, size, cluster, did: Vec::new(), load: String::new(), kills: Vec::new(), restarted: None };
         // What a panic leaves behind is a broker in any state, which is ended.
         let verdict = match catch_unwind(AssertUnwindSafe(|| (self.run)(&mut round))) {
             Ok(Ok(summary)) => Verdict::Sound(summary),
             Ok(Err(Skipped(why))) => Verdict::Skipped(why),
-            Err(panic) => Verdict::Failed(message(&*panic)),
+            Err(panic) => match round.restarted.as_ref().map_or(0, Restarted::markers_lost) {
+                0 => Verdict::Failed(message(&*panic)),
+                lost => Verdict::Void(format!("Kafka ended {lost} transactions without their markers")),
+            },
         };
         let Round { did, load, kills, .. } = round;
-        if matches!(verdict, Verdict::Failed(_))
+        if matches!(verdict, Verdict::Failed(_) | Verdict::Void(_))
             && let Some(mut cluster) = cluster.take()
         {
             cluster.tell_end();
@@ -116,6 +144,7 @@ impl fmt::Display for Ended {
         match &self.verdict {
             Verdict::Sound(summary) => write!(f, "no anomaly: {summary}")?,
             Verdict::Failed(why) => write!(f, "FAILED: {why}")?,
+            Verdict::Void(why) => write!(f, "void: {why}")?,
             Verdict::Skipped(why) => write!(f, "skipped: {why}")?,
         }
         write!(f, " | {:.1} s", self.took.as_secs_f64())

@@ -39,6 +39,9 @@ pub fn run(options: &Options) -> ExitCode {
     report::print(&ended, names.len() - chosen.len(), began.elapsed())
 }
 
+/// How often a round is made that Kafka makes void.
+const VOID_MAX: usize = 3;
+
 struct Run<'a> {
     options: &'a Options,
     /// No round begins after it; where there is none each fault comes once.
@@ -47,7 +50,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Each fault of the group once, in an order of the seed, then one after the other as the seed draws them.
+    /// Each fault of the group once, or as often as was asked for, in an order of the seed, then one after the other as
+    /// the seed draws them.
     fn group(&self, number: u64, group: Vec<&'static Fault>) {
         let mut cluster = None;
         if let Some(seed) = self.options.round_seed {
@@ -57,10 +61,12 @@ impl Run<'_> {
             return;
         }
         let mut rng = Rng::with_seed(self.options.seed ^ (number << 32));
-        let mut first = group.clone();
-        rng.shuffle(&mut first);
-        for fault in first {
-            self.round(fault, rng.u32(..), &mut cluster);
+        for _ in 0..self.options.rounds.unwrap_or(1) {
+            let mut each = group.clone();
+            rng.shuffle(&mut each);
+            for fault in each {
+                self.round(fault, rng.u32(..), &mut cluster);
+            }
         }
         while self.deadline.is_some_and(|deadline| Instant::now() < deadline) {
             let fault = group[rng.usize(..group.len())];
@@ -68,14 +74,26 @@ impl Run<'_> {
         }
     }
 
+    /// A round, and again where Kafka has made it void.
     fn round(&self, fault: &'static Fault, seed: u32, cluster: &mut Option<Cluster>) {
+        for _ in 0..VOID_MAX {
+            if !self.once(fault, seed, cluster) {
+                return;
+            }
+        }
+    }
+
+    /// Makes a round, and tells of it; whether it is void.
+    fn once(&self, fault: &'static Fault, seed: u32, cluster: &mut Option<Cluster>) -> bool {
         let ended = fault.round(seed, self.options.size(), cluster);
         let mut all = self.ended.lock().unwrap();
         println!("round {:<3} {ended}", all.len() + 1);
         if matches!(ended.verdict, Verdict::Failed(_)) {
             println!("          again: {}", again(fault, seed, self.options.size()));
         }
+        let void = matches!(ended.verdict, Verdict::Void(_));
         all.push(ended);
+        void
     }
 }
 

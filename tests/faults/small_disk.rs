@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::round::Skipped;
 use crate::support::{Process, eventually};
 
-const START_DEADLINE: Duration = Duration::from_secs(10);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The disk.
 pub struct SmallDisk {

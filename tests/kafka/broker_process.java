@@ -1,16 +1,19 @@
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Reader;
+import java.lang.reflect.Field;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Properties;
+import kafka.server.ControllerServer;
 import kafka.server.KafkaConfig;
 import kafka.server.KafkaRaftServer;
 import kafka.tools.StorageTool;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.utils.Exit;
 import org.apache.kafka.common.utils.Time;
+import scala.Option;
 
 /**
  * Runs one Kafka broker and controller for as long as its standard input stays open.
@@ -54,16 +57,51 @@ final class BrokerProcess {
         try (Reader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
             properties.load(reader);
         }
-        if (!Files.exists(Path.of(properties.getProperty("log.dirs"), "meta.properties"))) {
+        boolean stored = Files.exists(Path.of(properties.getProperty("log.dirs"), "meta.properties"));
+        if (!stored) {
             String cluster = Uuid.randomUuid().toString();
             String[] format = {"format", "--cluster-id", cluster, "--config", file.toString()};
             if (StorageTool.execute(format, System.err) != 0) {
                 throw new IllegalStateException("the storage could not be formatted");
             }
         }
+        if (stored) {
+            awaitFenced(properties);
+        }
         KafkaRaftServer server = new KafkaRaftServer(new KafkaConfig(properties), Time.SYSTEM);
         server.startup();
         return server;
+    }
+
+    /**
+     * Runs the controller alone until it knows that its broker was away, as the controllers of a cluster do of one that
+     * is started again after a while.
+     *
+     * <p>Else it begins as the leader of all that it led when it was killed, its coordinator goes on with what was open,
+     * and then it is registered anew, and for a moment nothing has a leader. A Kafka 4.3 takes partitions without a
+     * leader for deleted ones, and ends transactions there without a marker.
+     */
+    private static void awaitFenced(Properties properties) throws Exception {
+        Properties alone = new Properties();
+        alone.putAll(properties);
+        alone.setProperty("process.roles", "controller");
+        alone.setProperty("broker.session.timeout.ms", "500");
+        alone.setProperty("broker.heartbeat.interval.ms", "100");
+        alone.remove("advertised.listeners");
+        alone.remove("inter.broker.listener.name");
+        String[] listeners = properties.getProperty("listeners").split(",");
+        alone.setProperty("listeners", listeners[listeners.length - 1]);
+        KafkaRaftServer server = new KafkaRaftServer(new KafkaConfig(alone), Time.SYSTEM);
+        server.startup();
+        Field controller = KafkaRaftServer.class.getDeclaredField("controller");
+        controller.setAccessible(true);
+        var running = (ControllerServer) ((Option<?>) controller.get(server)).get();
+        int broker = Integer.parseInt(properties.getProperty("node.id"));
+        while (!running.metadataCache().isBrokerFenced(broker)) {
+            Thread.sleep(10);
+        }
+        server.shutdown();
+        server.awaitShutdown();
     }
 
     private static void exitAtEndOfInput() {

@@ -1,18 +1,18 @@
 //! The Kafka broker that the tests run on.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::iter;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use super::condition::{eventually, within};
 use super::jars;
-use super::process::{Process, Signal};
+use super::process::{Process, Signal, contents};
 
 const PROCESS_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -21,9 +21,16 @@ const CONTAINER_DEADLINE: Duration = Duration::from_secs(600);
 
 const END_DEADLINE: Duration = Duration::from_secs(10);
 
+/// For the system to end a process that is killed, also on a machine that is busy.
+const KILL_DEADLINE: Duration = Duration::from_secs(60);
+
 /// Quick to start rather than quick in the long run.
 const JAVA_OF_TESTS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"];
 pub(super) const JAVA_OF_TOOLS: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"];
+
+/// The broker tells what becomes of the markers that end transactions, also where it is well.
+const MARKERS_LOGGED: &str =
+    "-Dorg.slf4j.simpleLogger.log.kafka.coordinator.transaction.TransactionMarkerChannelManager=info";
 
 /// For one request and its answer, when asking whether a broker serves.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,6 +49,23 @@ pub struct Broker {
     internal_bootstrap: String,
     data_directory: Option<PathBuf>,
     runs: Runs,
+    log: BrokerLog,
+}
+
+/// What a broker has written to standard error: each of its processes, where it was started again. It can still be read
+/// when the broker is gone.
+#[derive(Clone, Default)]
+pub struct BrokerLog(Arc<Mutex<Vec<File>>>);
+
+impl BrokerLog {
+    /// All of it so far.
+    pub fn text(&self) -> String {
+        self.0.lock().expect("nobody panics with it").iter().map(contents).collect()
+    }
+
+    fn follow(&self, process: &Process) {
+        self.0.lock().expect("nobody panics with it").push(process.stderr_handle());
+    }
 }
 
 /// How a broker runs.
@@ -128,6 +152,11 @@ impl Broker {
         }
     }
 
+    /// What it writes as a process; nothing where it runs otherwise.
+    pub fn log(&self) -> BrokerLog {
+        self.log.clone()
+    }
+
     /// The id of the process that is the broker itself, where it is one of this machine.
     pub fn java_id(&self) -> Option<u32> {
         match &self.runs {
@@ -153,7 +182,13 @@ impl Broker {
     fn running_at(bootstrap: String) -> Broker {
         let what = format!("an answer from THALWEG_TEST_BROKERS={bootstrap}");
         eventually(PROCESS_DEADLINE, &what, || serves(&bootstrap).then_some(()));
-        Broker { internal_bootstrap: bootstrap.clone(), bootstrap, data_directory: None, runs: Runs::Elsewhere }
+        Broker {
+            internal_bootstrap: bootstrap.clone(),
+            bootstrap,
+            data_directory: None,
+            runs: Runs::Elsewhere,
+            log: BrokerLog::default(),
+        }
     }
 
     /// Starts a broker as a process, which can be killed and started again.
@@ -167,11 +202,14 @@ impl Broker {
         let properties = server_properties(ports, advertised, "127.0.0.1", &data_directory, settings.properties);
         fs::write(directory.join("server.properties"), properties).expect("a file of properties");
         let process = broker_process(&directory, &settings.java, &settings.within);
+        let log = BrokerLog::default();
+        log.follow(&process);
         let mut broker = Broker {
             bootstrap: format!("127.0.0.1:{}", ports[0]),
             internal_bootstrap: format!("127.0.0.1:{}", ports[1]),
             data_directory: Some(data_directory),
             runs: Runs::Process { process, directory, java: settings.java, within: settings.within },
+            log,
         };
         broker.wait_until(PROCESS_DEADLINE, |process| process.stdout() == "ready\n");
         broker
@@ -182,7 +220,7 @@ impl Broker {
     pub fn kill(&mut self) {
         let process = self.process().expect("only a broker that was started");
         process.signal(Signal::KILL);
-        process.wait_exit(END_DEADLINE);
+        process.wait_exit(KILL_DEADLINE);
     }
 
     /// Starts a broker again, which runs as a process and has ended, on the same ports and on what it has stored.
@@ -193,6 +231,7 @@ impl Broker {
         };
         assert!(!process.is_running(), "the broker has not ended");
         *process = broker_process(directory, java, within);
+        self.log.follow(process);
         self.wait_until(PROCESS_DEADLINE, |process| process.stdout() == "ready\n");
     }
 
@@ -231,6 +270,7 @@ impl Broker {
             internal_bootstrap: internal_bootstrap.clone(),
             data_directory: Some(data_directory),
             runs: Runs::Container { process, name },
+            log: BrokerLog::default(),
         };
         broker.wait_until(CONTAINER_DEADLINE, |_| serves(&internal_bootstrap));
         broker
@@ -269,7 +309,7 @@ impl Drop for Broker {
 fn broker_process(directory: &Path, java: &[String], within: &[String]) -> Process {
     let options: Vec<&str> = java.iter().map(String::as_str).collect();
     let mut java = jars::java(if options.is_empty() { &JAVA_OF_TESTS } else { &options });
-    java.arg(jars::kafka_directory().join("broker_process.java")).arg(directory);
+    java.arg(MARKERS_LOGGED).arg(jars::kafka_directory().join("broker_process.java")).arg(directory);
     let command = match within {
         [] => java,
         [program, arguments @ ..] => {

@@ -14,7 +14,7 @@ mod process;
 mod secure_broker;
 
 pub use administrator::Right;
-pub use broker::{Broker, BrokerSettings, broker};
+pub use broker::{Broker, BrokerLog, BrokerSettings, broker};
 pub use condition::{eventually, eventually_observed};
 pub use console::{ConsoleConsumer, ConsoleProducer};
 pub use process::{Process, Signal};

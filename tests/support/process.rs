@@ -92,6 +92,11 @@ impl Process {
         within(deadline, || self.exit_status()).is_some()
     }
 
+    /// Another handle of its standard error, which is still to be read when the process is gone.
+    pub fn stderr_handle(&self) -> File {
+        self.stderr.try_clone().expect("a second handle")
+    }
+
     /// All that was written to standard output so far.
     pub fn stdout(&self) -> String {
         contents(&self.stdout)
@@ -127,7 +132,7 @@ impl Drop for Process {
 }
 
 /// Reads without moving the position, which the writing child shares.
-fn contents(file: &File) -> String {
+pub(super) fn contents(file: &File) -> String {
     let length = file.metadata().expect("an open file has a length").len();
     let mut bytes = vec![0; usize::try_from(length).expect("a log fits memory")];
     file.read_exact_at(&mut bytes, 0).expect("a log only grows");

@@ -21,6 +21,9 @@ use crate::RouterError;
 
 /// How long the brokers may take to say which topics there are.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many transaction time-outs a restore waits for others' transactions before it says so. The brokers end a
+/// transaction at its time-out, of which they think every 10 s by default.
+const RESTORE_PATIENCE: u32 = 3;
 /// How the metadata of a topic say that the user may not know of it.
 const DENIED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 
@@ -93,6 +96,7 @@ impl Parts {
             batch_max_records: config.batch_max_records,
             commit_interval: Duration::from_millis(config.commit_interval_ms),
             step_max: Duration::from_millis(config.step_max_ms),
+            restore_patience: Duration::from_millis(config.transaction_timeout_ms) * RESTORE_PATIENCE,
         };
         Ok(Lane::new(kafka, Arc::new(fixtures), health, fail_points, stop))
     }

@@ -24,6 +24,7 @@ struct Lane {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Partition {
     Restoring,
+    Waiting(String),
     Served,
     Stopped(String),
 }
@@ -94,6 +95,9 @@ impl Health {
                 match state {
                     Partition::Served => {}
                     Partition::Restoring => reasons.push(format!("lane {number}: restores partition {partition}")),
+                    Partition::Waiting(reason) => {
+                        reasons.push(format!("lane {number}: restores partition {partition}: {reason}"));
+                    }
                     Partition::Stopped(reason) => {
                         reasons.push(format!("lane {number}: partition {partition} stopped: {reason}"));
                     }
@@ -132,6 +136,11 @@ impl LaneHealth {
     /// These partitions were assigned, and have to be restored.
     pub fn assigned(&self, partitions: &[i32]) {
         locked(&self.0.partitions).extend(partitions.iter().map(|&partition| (partition, Partition::Restoring)));
+    }
+
+    /// The restore of this partition can't go on; `reason` is for people, in a line.
+    pub fn waits(&self, partition: i32, reason: impl Into<String>) {
+        self.set(partition, Partition::Waiting(reason.into()));
     }
 
     /// This partition is restored and served.
@@ -224,6 +233,18 @@ mod tests {
         lanes[0].stopped(1, "WORKFLOW_UNKNOWN: claim");
         assert_eq!(health.ready(), ["lane 0: partition 1 stopped: WORKFLOW_UNKNOWN: claim"]);
         assert_eq!(health.alive(), [""; 0]);
+    }
+
+    #[test]
+    fn a_restore_that_waits_says_for_what() {
+        let (health, lanes) = Health::new(1, Duration::from_secs(30));
+        lanes[0].joined();
+        lanes[0].assigned(&[1]);
+        lanes[0].waits(1, "a transaction is open");
+        assert_eq!(health.ready(), ["lane 0: restores partition 1: a transaction is open"]);
+        assert_eq!(health.alive(), [""; 0]);
+        lanes[0].restored(1);
+        assert_eq!(health.ready(), [""; 0]);
     }
 
     #[test]

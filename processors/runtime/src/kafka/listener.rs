@@ -9,6 +9,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::telemetry::ClientErrors;
+
 /// The group's metadata as of one assign callback: it carries the generation.
 pub type Generation = Arc<ConsumerGroupMetadata>;
 
@@ -24,9 +26,15 @@ pub(super) enum Change {
 /// where it really goes on is what restore finds out. Without an offset here a partition that nothing was ever
 /// committed of would be in error, and could not be sought. The group's metadata is taken in the callback and nowhere
 /// else: read outside, it may be newer than what the lane knows.
-#[derive(Default)]
 pub(super) struct RebalanceListener {
     changes: Mutex<VecDeque<Change>>,
+    errors: ClientErrors,
+}
+
+impl Default for RebalanceListener {
+    fn default() -> Self {
+        RebalanceListener { changes: Mutex::default(), errors: ClientErrors::of("consumer of the inbox") }
+    }
 }
 
 impl RebalanceListener {
@@ -58,7 +66,7 @@ fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
 
 impl ClientContext for RebalanceListener {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "the consumer reports an error and goes on");
+        self.errors.emit(&error.to_string(), reason);
     }
 }
 
@@ -77,14 +85,20 @@ impl ConsumerContext for RebalanceListener {
     }
 }
 
-/// Context of the reader of contexts, for which the end of a partition is no error.
-#[derive(Clone, Default)]
-pub(super) struct EndIsNoError;
+/// Context of the lane's other consumers, for which the end of a partition is no error.
+pub(super) struct EndIsNoError(ClientErrors);
+
+impl EndIsNoError {
+    /// That of this consumer, by what it is for.
+    pub fn of(consumer: &'static str) -> EndIsNoError {
+        EndIsNoError(ClientErrors::of(consumer))
+    }
+}
 
 impl ClientContext for EndIsNoError {
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "reading contexts reports an error and goes on");
+            self.0.emit(&error.to_string(), reason);
         }
     }
 }

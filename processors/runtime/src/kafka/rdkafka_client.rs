@@ -1,11 +1,11 @@
 //! The trait on librdkafka.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -75,7 +75,7 @@ pub struct RdKafka {
     settings: KafkaSettings,
     /// None once the group was left.
     consumer: Option<BaseConsumer<RebalanceListener>>,
-    uncommitted: BaseConsumer,
+    uncommitted: BaseConsumer<EndIsNoError>,
     restore: RestoreReader,
     transactions: Transactions,
     forwarder: Option<Forwarder>,
@@ -101,9 +101,9 @@ impl RdKafka {
             .set("fetch.wait.max.ms", "10")
             .set("auto.offset.reset", "earliest");
         let kafka = RdKafka {
-            uncommitted: uncommitted.create().map_err(fatal)?,
+            uncommitted: uncommitted.create_with_context(EndIsNoError::of("reader of offsets")).map_err(fatal)?,
             restore: RestoreReader::new(
-                restore.create_with_context(EndIsNoError).map_err(fatal)?,
+                restore.create_with_context(EndIsNoError::of("reader of contexts")).map_err(fatal)?,
                 settings.contexts.clone(),
             ),
             transactions,
@@ -117,6 +117,28 @@ impl RdKafka {
 
     fn member(&self) -> Result<&BaseConsumer<RebalanceListener>, KafkaFault> {
         self.consumer.as_ref().ok_or_else(|| KafkaFault::Fatal("the group was left".to_owned()))
+    }
+
+    /// Where a partition begins and ends, uncommitted records counted.
+    fn range(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+        // It reads nothing, so that errors are all it has to report, which it keeps until it is polled.
+        while let Some(Err(_)) = self.uncommitted.poll(Duration::ZERO) {}
+        self.uncommitted.fetch_watermarks(topic, partition, OFFSETS_TIMEOUT)
+    }
+
+    /// An error that a poll came to. The consumer goes on after most of them, and its context has told them.
+    fn judge(&self, error: KafkaError) -> Result<(), KafkaFault> {
+        if let KafkaError::MessageConsumptionFatal(code) = error {
+            return Err(KafkaFault::Fatal(format!("the consumer can't go on: {code}")));
+        }
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => Err(NotAuthorized::group(&self.settings.group).into()),
+            // librdkafka tells it once, and then delivers nothing.
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(NotAuthorized::topic("Read", &self.settings.inbox).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn offsets(&self, offsets: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaFault> {
@@ -154,31 +176,28 @@ impl Kafka for RdKafka {
         if let Some(change) = consumer.context().next() {
             return Ok(changed(change));
         }
-        let polled = match consumer.poll(timeout) {
-            None => Polled::Idle,
-            Some(Ok(message)) => Polled::Record(owned(&message)),
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                return Err(KafkaFault::Fatal(format!("the consumer can't go on: {code}")));
-            }
-            Some(Err(error)) => {
-                match error.rdkafka_error_code() {
-                    Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
-                        return Err(NotAuthorized::group(&self.settings.group).into());
-                    }
-                    // librdkafka tells it once, and then delivers nothing.
-                    Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                        return Err(NotAuthorized::topic("Read", &self.settings.inbox).into());
-                    }
-                    _ => tracing::warn!(%error, "the consumer reports an error and goes on"),
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let polled = match consumer.poll(left) {
+                None => Polled::Idle,
+                Some(Ok(message)) => Polled::Record(owned(&message)),
+                Some(Err(error)) => {
+                    self.judge(error)?;
+                    Polled::Idle
                 }
-                Polled::Idle
+            };
+            if let Polled::Record(_) = polled {
+                return Ok(polled);
             }
-        };
-        // A rebalance ends the poll that it came with: it is told before the next record.
-        Ok(match polled {
-            Polled::Idle => consumer.context().next().map_or(Polled::Idle, changed),
-            polled => polled,
-        })
+            // A rebalance ends the poll that it came with: it is told before the next record.
+            if let Some(change) = consumer.context().next() {
+                return Ok(changed(change));
+            }
+            if left.is_zero() {
+                return Ok(Polled::Idle);
+            }
+        }
     }
 
     fn serve(&mut self, offsets: &[(i32, i64)]) -> Result<(), KafkaFault> {
@@ -252,12 +271,12 @@ impl Kafka for RdKafka {
     }
 
     fn inbox_range(&mut self, partition: i32) -> Result<(i64, i64), KafkaFault> {
-        let range = self.uncommitted.fetch_watermarks(&self.settings.inbox, partition, OFFSETS_TIMEOUT);
+        let range = self.range(&self.settings.inbox, partition);
         range.map_err(|e| judged(e, || NotAuthorized::topic("Describe", &self.settings.inbox)))
     }
 
     fn contexts_end(&mut self, partition: i32) -> Result<i64, KafkaFault> {
-        let range = self.uncommitted.fetch_watermarks(&self.settings.contexts, partition, OFFSETS_TIMEOUT);
+        let range = self.range(&self.settings.contexts, partition);
         let denied = || NotAuthorized::topic("Describe", &self.settings.contexts);
         range.map(|(_, end)| end).map_err(|e| judged(e, denied))
     }

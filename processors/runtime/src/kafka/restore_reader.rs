@@ -1,7 +1,7 @@
 //! Reads contexts partitions from their beginning to their end, beside the group.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -53,18 +53,27 @@ impl RestoreReader {
     }
 
     pub fn poll(&mut self, timeout: Duration) -> Result<ContextsPolled, KafkaFault> {
-        match self.consumer.poll(timeout) {
-            None => Ok(ContextsPolled::Idle),
-            Some(Ok(message)) => {
-                let key = message.key().unwrap_or_default().to_vec();
-                Ok(ContextsPolled::Record(message.partition(), key, message.payload().map(<[u8]>::to_vec)))
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.consumer.poll(left) {
+                None => return Ok(ContextsPolled::Idle),
+                Some(Ok(message)) => {
+                    let key = message.key().unwrap_or_default().to_vec();
+                    let value = message.payload().map(<[u8]>::to_vec);
+                    return Ok(ContextsPolled::Record(message.partition(), key, value));
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(ContextsPolled::End(partition)),
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    return Err(KafkaFault::Fatal(code.to_string()));
+                }
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
+                    return Err(NotAuthorized::topic("Read", &self.topic).into());
+                }
+                // It goes on, and its context has told it.
+                Some(Err(_)) if left.is_zero() => return Ok(ContextsPolled::Idle),
+                Some(Err(_)) => {}
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => Ok(ContextsPolled::End(partition)),
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => Err(KafkaFault::Fatal(code.to_string())),
-            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
-                Err(NotAuthorized::topic("Read", &self.topic).into())
-            }
-            Some(Err(_)) => Ok(ContextsPolled::Idle),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::listener::Generation;
 use super::rdkafka_client::{KafkaSettings, retriable};
 use super::{Ended, KafkaFault, NotAuthorized, OutgoingRef, is_denied};
 use crate::clock::BootClock;
+use crate::telemetry::ClientErrors;
 
 /// How long a new producer may take to be initialised, the end of an earlier transaction of its id included.
 const INIT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -36,17 +37,31 @@ const QUEUE_MAX_RECORDS: &str = "1000000";
 /// Bytes of a batch of records, below the channels' record limit.
 const BATCH_BYTES: &str = "900000";
 
-/// Counts the records that were not delivered, and tells of the first.
-#[derive(Clone, Default)]
-struct Undelivered(Arc<AtomicU32>);
+/// Counts the records that were not delivered, and tells of the first, and of what the client reports besides.
+#[derive(Clone)]
+struct Undelivered {
+    records: Arc<AtomicU32>,
+    errors: Arc<ClientErrors>,
+}
 
-impl ClientContext for Undelivered {}
+impl Undelivered {
+    /// None yet. A producer's successor goes on with its errors, so that they are not told anew.
+    fn none(errors: &Arc<ClientErrors>) -> Undelivered {
+        Undelivered { records: Arc::default(), errors: Arc::clone(errors) }
+    }
+}
+
+impl ClientContext for Undelivered {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.errors.emit(&error.to_string(), reason);
+    }
+}
 
 impl ProducerContext for Undelivered {
     type DeliveryOpaque = ();
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result
-            && self.0.fetch_add(1, Ordering::Relaxed) == 0
+            && self.records.fetch_add(1, Ordering::Relaxed) == 0
         {
             if is_denied(error.rdkafka_error_code()) {
                 tracing::error!(error = %NotAuthorized::topic("Write", message.topic()), "a record is refused");
@@ -68,6 +83,7 @@ pub(super) struct Transactions {
     timeout: Duration,
     /// The producer whose transaction ended in an unknown way.
     unknown: Option<usize>,
+    errors: Arc<ClientErrors>,
 }
 
 struct Open {
@@ -77,13 +93,9 @@ struct Open {
 impl Transactions {
     pub fn new(settings: &KafkaSettings) -> Result<Transactions, KafkaFault> {
         let timeout = Duration::from_millis(settings.transaction_timeout_ms);
-        Ok(Transactions {
-            producers: [producer(settings, 0, INIT_TIMEOUT)?, producer(settings, 1, INIT_TIMEOUT)?],
-            turn: 0,
-            open: None,
-            timeout,
-            unknown: None,
-        })
+        let errors = Arc::new(ClientErrors::of("producer of transactions"));
+        let new = |number| producer(settings, number, INIT_TIMEOUT, &errors);
+        Ok(Transactions { producers: [new(0)?, new(1)?], turn: 0, open: None, timeout, unknown: None, errors })
     }
 
     fn current(&self) -> &LaneProducer {
@@ -92,7 +104,7 @@ impl Transactions {
 
     pub fn begin(&mut self) -> Result<(), KafkaFault> {
         self.turn = 1 - self.turn;
-        self.current().client().context().0.store(0, Ordering::Relaxed);
+        self.current().client().context().records.store(0, Ordering::Relaxed);
         let began = BootClock::now();
         if let Err(error) = self.current().begin_transaction() {
             // Nothing was begun, but a producer that can't begin is of no use any more.
@@ -188,7 +200,7 @@ impl Transactions {
     /// coordinator finish that transaction, one way or the other.
     pub fn rebuild(&mut self, settings: &KafkaSettings) -> Result<(), KafkaFault> {
         if let Some(number) = self.unknown {
-            self.producers[number] = producer(settings, number, REINIT_TIMEOUT)?;
+            self.producers[number] = producer(settings, number, REINIT_TIMEOUT, &self.errors)?;
             self.unknown = None;
         }
         Ok(())
@@ -203,12 +215,17 @@ fn describe(error: &RDKafkaError) -> String {
     format!("{}: {}", error.name(), error.string())
 }
 
-fn producer(settings: &KafkaSettings, number: usize, timeout: Duration) -> Result<LaneProducer, KafkaFault> {
+fn producer(
+    settings: &KafkaSettings,
+    number: usize,
+    timeout: Duration,
+    errors: &Arc<ClientErrors>,
+) -> Result<LaneProducer, KafkaFault> {
     let id = format!("{}.{number}", settings.transactional_id);
     let mut config = base(settings);
     config.set("transactional.id", &id).set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
     let producer: LaneProducer =
-        config.create_with_context(Undelivered::default()).map_err(|e| KafkaFault::Fatal(e.to_string()))?;
+        config.create_with_context(Undelivered::none(errors)).map_err(|e| KafkaFault::Fatal(e.to_string()))?;
     let deadline = Instant::now() + timeout;
     loop {
         match producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
@@ -279,7 +296,7 @@ pub(super) struct Forwarder {
 
 impl Forwarder {
     pub fn new(settings: &KafkaSettings) -> Result<Forwarder, KafkaFault> {
-        let undelivered = Undelivered::default();
+        let undelivered = Undelivered::none(&Arc::new(ClientErrors::of("producer of forwarded records")));
         let producer = base(settings)
             .create_with_context(undelivered.clone())
             .map_err(|error: KafkaError| KafkaFault::Fatal(error.to_string()))?;
@@ -295,7 +312,7 @@ impl Forwarder {
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
             std::thread::sleep(WAIT_PAUSE);
         }
-        let undelivered = self.undelivered.0.swap(0, Ordering::Relaxed);
+        let undelivered = self.undelivered.records.swap(0, Ordering::Relaxed);
         if undelivered > 0 || self.producer.in_flight_count() > 0 {
             return Err(KafkaFault::Retriable("a forwarded record was not acknowledged".to_owned()));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::batch::Batch;
-use super::partition::{Partition, Phase, tolerate};
+use super::partition::{Partition, Phase, WaitsFor, tolerate};
 use super::{Lane, LaneError, RESTORE_SLICE, gauges};
 use crate::kafka::{ContextsPolled, Kafka};
 use crate::telemetry::{PartitionAssigned, PartitionRestored, PartitionRevoked};
@@ -42,11 +42,12 @@ impl<K: Kafka> Lane<K> {
         let locating: Vec<i32> = self.partitions.values().filter(|p| p.is_locating()).map(|p| p.number).collect();
         let committed = match locating.as_slice() {
             [] => BTreeMap::new(),
-            some => tolerate(self.kafka.committed(some))?.unwrap_or_default(),
+            some => self.committed(some)?,
         };
         for partition in self.partitions.values_mut() {
             partition.locate(&mut self.kafka, committed.get(&partition.number).copied())?;
         }
+        self.tell_waiting();
         let until = Instant::now() + RESTORE_SLICE;
         while self.partitions.values().any(|p| matches!(p.phase, Phase::Reading(_))) {
             let left = until.saturating_duration_since(Instant::now());
@@ -64,6 +65,49 @@ impl<K: Kafka> Lane<K> {
             }
         }
         Ok(())
+    }
+
+    /// The committed offsets of these partitions, where they are stable.
+    fn committed(&mut self, locating: &[i32]) -> Result<BTreeMap<i32, Option<i64>>, LaneError> {
+        let answer = self.kafka.committed(locating);
+        if let Err(fault) = &answer {
+            for number in locating {
+                if let Some(partition) = self.partitions.get_mut(number) {
+                    partition.waits_for = Some(WaitsFor::Offset(fault.to_string()));
+                }
+            }
+        }
+        Ok(tolerate(answer)?.unwrap_or_default())
+    }
+
+    /// A transaction that keeps a restore waiting is ended by the brokers within its time-out. One that they forgot is
+    /// not, and whoever waits for it must not do so in silence.
+    fn tell_waiting(&mut self) {
+        for partition in self.partitions.values() {
+            let number = partition.number;
+            let Some((time, waits_for)) = partition.waiting() else {
+                if self.restores_waiting.over(number) {
+                    self.health.assigned(&[number]);
+                }
+                continue;
+            };
+            if time < self.fixtures.restore_patience {
+                continue;
+            }
+            let contexts = &self.fixtures.contexts;
+            let reason = match waits_for {
+                WaitsFor::Offset(fault) => format!(
+                    "its committed offset is not told: {fault}; where the brokers answer, look for a transaction that \
+                     hangs: kafka-transactions.sh find-hanging --broker-id ID (topic __consumer_offsets)"
+                ),
+                WaitsFor::TransactionAt(offset) => format!(
+                    "a transaction is open in {contexts} since offset {offset}; where it stays so, end it: \
+                     kafka-transactions.sh abort --topic {contexts} --partition {number} --start-offset {offset}"
+                ),
+            };
+            self.restores_waiting.emit(number, time.as_secs_f64(), &reason);
+            self.health.waits(number, reason);
+        }
     }
 
     pub(super) fn restored(&mut self, number: i32) -> Result<(), LaneError> {

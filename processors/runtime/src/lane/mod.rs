@@ -23,7 +23,7 @@ use crate::health::LaneHealth;
 use crate::kafka::{Ended, InboxMessage, Kafka, KafkaFault, Polled, Records};
 use crate::registry::Registry;
 use crate::tasks::InlineTasks;
-use crate::telemetry::{LagSeen, PartitionGauges};
+use crate::telemetry::{LagSeen, PartitionGauges, RestoresWaiting};
 use batch::{Batch, Topic};
 use partition::Partition;
 
@@ -68,6 +68,8 @@ pub struct Fixtures {
     pub commit_interval: Duration,
     /// How long the step of one batch may take.
     pub step_max: Duration,
+    /// How long a restore may wait for others' transactions before it is told.
+    pub restore_patience: Duration,
 }
 
 impl Fixtures {
@@ -121,6 +123,7 @@ pub struct Lane<K: Kafka> {
     inputs_first: bool,
     backoff: Duration,
     lag_told: Instant,
+    restores_waiting: RestoresWaiting,
 }
 
 impl<K: Kafka> Lane<K> {
@@ -145,6 +148,7 @@ impl<K: Kafka> Lane<K> {
             inputs_first: false,
             backoff: BACKOFF.0,
             lag_told: Instant::now(),
+            restores_waiting: RestoresWaiting::none(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! One assigned partition: being restored, or served.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thalweg_core::codec::Schemas;
 use thalweg_core::context::{RecordKey, Stub};
@@ -24,6 +24,16 @@ pub struct Partition {
     pub due: DueQueue,
     /// Closed executions whose records a restore keeps.
     pub wanted: Wanted,
+    /// What the restore waits for.
+    pub waits_for: Option<WaitsFor>,
+}
+
+/// What keeps a restore from reading.
+pub enum WaitsFor {
+    /// The committed offset of the inbox: why it is not told.
+    Offset(String),
+    /// The end of a transaction in the contexts, which begins at this offset.
+    TransactionAt(i64),
 }
 
 /// How far a partition is.
@@ -63,6 +73,17 @@ impl Partition {
             next_offset: -1,
             due: DueQueue::default(),
             wanted: Wanted::default(),
+            waits_for: None,
+        }
+    }
+
+    /// For how long a restore has waited, and what for.
+    pub fn waiting(&self) -> Option<(Duration, &WaitsFor)> {
+        match self.phase {
+            Phase::Locating { since } | Phase::Settling { since, .. } => {
+                Some((since.elapsed(), self.waits_for.as_ref()?))
+            }
+            Phase::Reading(_) | Phase::Served | Phase::Stopped => None,
         }
     }
 
@@ -99,10 +120,12 @@ impl Partition {
                 let Some(committed) = committed else { return Ok(()) };
                 let Some(end) = tolerate(kafka.contexts_end(self.number))? else { return Ok(()) };
                 self.next_offset = committed.unwrap_or(self.next_offset);
+                self.waits_for = None;
                 self.phase = Phase::Settling { since, end };
             }
             Phase::Settling { since, end } => {
                 let Some(stable) = tolerate(kafka.contexts_stable_end(self.number))? else { return Ok(()) };
+                self.waits_for = (stable < end).then_some(WaitsFor::TransactionAt(stable));
                 if stable >= end && tolerate(kafka.read_contexts(self.number))?.is_some() {
                     let reading = Reading { since, records: 0, newest_applied: -1, pending: BTreeSet::new() };
                     self.phase = Phase::Reading(reading);

@@ -4,8 +4,10 @@
 //! was undone is not counted. Labels are bounded: they come from closed sets, from registered
 //! workflows and tasks, or from the partitions of the inbox.
 
+mod client;
 mod execution;
 mod partition;
+mod rate_limit;
 mod scope;
 mod task;
 mod transaction;
@@ -19,9 +21,11 @@ use prometheus::{
 };
 use thalweg_core::{Channel, ErrorCode, Workflows};
 
+pub(crate) use client::ClientErrors;
 pub use execution::{EventPublished, ExecutionClosed, ExecutionStalled, ExecutionStarted, InputHandled, InputResult};
 use execution::{INPUT_RESULTS, WorkflowSeries};
 use partition::PartitionCounts;
+pub(crate) use partition::RestoresWaiting;
 pub use partition::{LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked, RecordsWanted};
 pub use scope::{ScopeJoined, ScopeOpened};
 use task::TaskSeries;

@@ -1,10 +1,15 @@
 //! Partitions: their assignment, restore, lag, and what they hold.
 
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::Metrics;
+use super::rate_limit::RateLimit;
+
+/// How often it is logged of a partition that its restore waits.
+const WAITING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What a partition holds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +56,29 @@ impl PartitionRestored {
 
     pub(super) fn record(&self, metrics: &Metrics) {
         metrics.restore_seconds.observe(self.seconds);
+    }
+}
+
+/// The partitions whose restore waits for what nobody may ever bring.
+#[derive(Debug)]
+pub(crate) struct RestoresWaiting(RateLimit<i32>);
+
+impl RestoresWaiting {
+    /// None does.
+    pub fn none() -> RestoresWaiting {
+        RestoresWaiting(RateLimit::new(WAITING_INTERVAL))
+    }
+
+    /// This one waits, `seconds` since its assignment: logs it now and then. `reason` says what to do.
+    pub fn emit(&mut self, partition: i32, seconds: f64, reason: &str) {
+        if self.0.due(partition, Instant::now()).is_some() {
+            warn!(partition, seconds, reason, "a restore waits");
+        }
+    }
+
+    /// This one waits no longer; whether it was logged that it does.
+    pub fn over(&mut self, partition: i32) -> bool {
+        self.0.forget(&partition)
     }
 }
 
