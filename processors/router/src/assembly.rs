@@ -21,6 +21,8 @@ use crate::RouterError;
 
 /// How long the brokers may take to say which topics there are.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the registry may take to become readable and writable, its partition's first leader included.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(60);
 /// How the metadata of a topic say that the user may not know of it.
 const DENIED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 
@@ -40,7 +42,7 @@ impl Parts {
         let topics = Topics::new(config);
         let partitions = count_partitions(config, &topics)?;
         let schemas = Arc::new(Schemas::new()?);
-        let registry = Registry::open(config.client(), topics.registry(), Arc::clone(&schemas));
+        let registry = Registry::open(config.client(), topics.registry(), Arc::clone(&schemas), REGISTRY_PATIENCE);
         let registry = registry.map_err(|error| registry_error(error, "Read", &topics))?;
         registry.register_schemas().map_err(|error| registry_error(error, "Write", &topics))?;
         Ok(Parts {
