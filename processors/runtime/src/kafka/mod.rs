@@ -7,6 +7,7 @@ mod restore_reader;
 mod transaction;
 
 pub use not_authorized::{NotAuthorized, is_denied};
+pub(crate) use rdkafka_client::judged;
 pub use rdkafka_client::{KafkaSettings, RdKafka};
 
 use std::collections::BTreeMap;
