@@ -105,6 +105,16 @@ impl Namespace {
         producer.flush(DEADLINE).unwrap();
     }
 
+    /// Writes a record that the inbox takes only because it is compressed.
+    pub fn send_packed(&self, key: &str, value: &[u8]) {
+        let mut client = self.client();
+        client.set("compression.type", "gzip").set("message.max.bytes", "64000000");
+        let producer: BaseProducer = client.create().unwrap();
+        let record = BaseRecord::to(self.topics.inbox()).partition(self.partition(key)).key(key).payload(value);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(DEADLINE).unwrap();
+    }
+
     /// A client of the broker.
     pub fn client(&self) -> ClientConfig {
         self.config.client()

@@ -117,8 +117,7 @@ pub fn serve_if_asked() -> bool {
     let config = Config::load(None, &Overrides::default()).unwrap();
     let workflows =
         if std::env::var(SAMPLE_ONLY).is_ok() { Workflows::new().with(claims::workflow()) } else { workflows::all() };
-    let router = Router::start(&config, workflows, doom()).unwrap_or_else(|error| panic!("{error}"));
-    router.run_until_signal().unwrap();
+    Router::run(&config, workflows, doom(), |_| {}).unwrap_or_else(|error| panic!("{error}"));
     true
 }
 

@@ -128,6 +128,6 @@ fn assigned_partitions(member: &GroupMemberInfo) -> usize {
 pub fn serve_engine() {
     init_processor_log().expect("a log");
     let config = Config::load(None, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
-    let router = Router::start(&config, Workflows::new().with(claims::workflow()), None);
-    router.and_then(Router::run_until_signal).unwrap_or_else(|error| panic!("{error}"));
+    let ended = Router::run(&config, Workflows::new().with(claims::workflow()), None, |_| {});
+    ended.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -9,11 +9,16 @@ use std::process::{Command, ExitStatus, Stdio};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 use thalweg_core::Channel;
+use thalweg_core::codec::{Schemas, fingerprint_of_text};
+use thalweg_runtime::dead_letter::VALUE_MAX_BYTES as DEAD_LETTER_VALUE_MAX_BYTES;
+use thalweg_runtime::registry_key;
 
+use super::doctor::commit;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::oracle::StillOpen;
+use crate::poison::avro;
 use crate::router_process::RouterProcess;
-use crate::support::{Process, Right, eventually_observed, secure_broker};
+use crate::support::{Process, Right, Signal, eventually_observed, secure_broker};
 
 const PASSWORD: &str = "between-us";
 
@@ -207,6 +212,53 @@ fn a_router_goes_on_when_a_right_comes_back() {
     namespace.verify_but(StillOpen::Any);
 }
 
+/// An event as a later build writes it, which has a field more; with its schema.
+fn event_of_a_later_build(event_id: &str) -> (Vec<u8>, String) {
+    let known = Schemas::to_register().into_iter().map(|(_, text)| serde_json::from_str::<Value>(text).unwrap());
+    let mut schema = known.into_iter().find(|schema| schema["name"] == "Event").unwrap();
+    schema["fields"].as_array_mut().unwrap().push(json!({"name": "weather", "type": "string", "default": ""}));
+    let text = schema.to_string();
+    let mut value = avro(event_id);
+    value[2..10].copy_from_slice(&fingerprint_of_text(&text).unwrap());
+    // An empty string.
+    value.push(0);
+    (value, text)
+}
+
+/// Whether a schema is registered is not known while the registry can't be read: its record waits, and what comes after
+/// it in the partition.
+#[test]
+fn a_record_waits_for_a_registry_that_can_be_read() {
+    let namespace = namespace("acl-registry");
+    let user = User::with_rights_of("router", &namespace.config.namespace);
+    let router = user.router(&namespace);
+    router.await_restored(2);
+    let registry = namespace.topics.registry();
+    let (value, schema) = event_of_a_later_build("later");
+    let producer: BaseProducer = namespace.client().create().unwrap();
+    let key = registry_key(&fingerprint_of_text(&schema).unwrap());
+    producer.send(BaseRecord::to(registry).partition(0).key(&key).payload(&schema)).map_err(|(e, _)| e).unwrap();
+    producer.flush(DEADLINE).unwrap();
+    let elsewhere = (0..).map(|n| n.to_string()).find(|key| namespace.partition(key) != namespace.partition("e"));
+    let right = user.rights_to("READ", "TOPIC").into_iter().find(|right| right.name == registry).unwrap();
+    without(&right, || {
+        namespace.send_raw(&[(Some("e"), value.clone()), (Some("e"), b"no event".to_vec())], &[]);
+        eventually_observed(DEADLINE, "a partition that waits", || {
+            let log = router.process.log();
+            let waits = log.contains("its partition waits") && names_denied(&log, &resource(&right));
+            if waits { Ok(()) } else { Err(log) }
+        });
+        // The other partition is served meanwhile.
+        namespace
+            .send(&[(elsewhere.as_ref().unwrap(), json!({"event_type": "workflow.started", "workflow_id": "linear"}))]);
+        namespace.await_ended(1);
+        assert_eq!(namespace.read(namespace.topics.dead_letters()).len(), 0, "it is not refused");
+    });
+    namespace.await_ended(2);
+    assert!(namespace.history("e").iter().any(|event| event.event_id == "later"));
+    assert_eq!(namespace.verify().dead_letters, 1, "the one behind it");
+}
+
 /// A client may write to the inbox, and nothing else.
 #[test]
 fn a_client_needs_its_right() {
@@ -259,6 +311,69 @@ fn an_observer_needs_each_of_its_rights() {
     user.thalweg(&["start", "--workflow", "linear"]).denied(topics.inbox());
 }
 
+/// An operator sends dead letters back and puts them aside.
+#[test]
+fn an_operator_needs_each_of_its_rights_to_dead_letters() {
+    let namespace = namespace("acl-redrive");
+    let user = User::with_rights_of("operator", &namespace.config.namespace);
+    let router = User::with_rights_of("router", &namespace.config.namespace).router(&namespace);
+    namespace.send(&[("e", json!({"event_type": "count.up"}))]);
+    namespace.send_packed("cut", &vec![0x7e; DEAD_LETTER_VALUE_MAX_BYTES + 1]);
+    eventually_observed(DEADLINE, "two dead letters", || {
+        let letters = namespace.read(namespace.topics.dead_letters()).len();
+        if letters == 2 { Ok(()) } else { Err(letters) }
+    });
+    drop(router);
+    let topics = &namespace.topics;
+    let redrive = ["dead-letters", "redrive", "--code", "EXECUTION_UNKNOWN"];
+    let redrive_cut = ["dead-letters", "redrive", "--code", "DECODE_FAILED"];
+    let discard = ["dead-letters", "discard", "--code", "EXECUTION_UNKNOWN", "--execute"];
+    let execute = [&redrive[..], &["--execute"]].concat();
+    let mut of_letters = [user.rights_to("READ", "TOPIC"), user.rights_to("WRITE", "TOPIC")].concat();
+    of_letters.retain(|right| right.operation == "READ" || right.name != topics.contexts());
+    for right in &of_letters {
+        let command: &[&str] = match (right.operation.as_str(), right.name.as_str()) {
+            ("READ", name) if name == topics.inbox() => &redrive_cut,
+            ("READ", _) => &redrive,
+            (_, name) if name == topics.inbox() => &execute,
+            _ => &discard,
+        };
+        without(right, || user.thalweg(command).denied(&right.name));
+    }
+    assert_eq!(of_letters.len(), 6);
+    assert_eq!(namespace.read(topics.inbox()).len(), 2, "nothing was sent");
+    user.thalweg(&redrive_cut).ended(0);
+    user.thalweg(&execute).ended(0);
+    assert_eq!(namespace.read(topics.inbox()).len(), 3);
+    user.thalweg(&["dead-letters", "discard", "--all", "--execute"]).ended(0);
+}
+
+/// An operator accepts an inbox that was replaced.
+#[test]
+fn an_operator_needs_each_of_its_rights_to_adopt() {
+    let namespace = namespace("acl-adopt");
+    let user = User::with_rights_of("operator", &namespace.config.namespace);
+    let mut router = User::with_rights_of("router", &namespace.config.namespace).router(&namespace);
+    namespace.send(&[("e", json!({"event_type": "workflow.started", "workflow_id": "linear"}))]);
+    namespace.await_ended(1);
+    namespace.await_drained();
+    router.process.signal(Signal::TERM);
+    assert!(router.process.wait_exit(DEADLINE).success());
+    commit(&namespace, &[(namespace.partition("e"), 1000)]);
+    let adopt = ["topics", "--adopt", "--execute"];
+    let contexts = namespace.topics.contexts();
+    let mut rights = user.rights_to("READ", "GROUP");
+    rights.extend(user.rights_to("WRITE", "TRANSACTIONAL_ID"));
+    rights.extend(user.rights_to("WRITE", "TOPIC").into_iter().filter(|right| right.name == contexts));
+    assert_eq!(rights.len(), 3);
+    for right in &rights {
+        without(right, || user.thalweg(&adopt).denied(&resource(right)));
+    }
+    let ran = user.thalweg(&adopt).ended(0);
+    assert!(ran.stdout.contains("behind the inbox's end"), "{ran:#?}");
+    assert!(user.thalweg(&["topics", "--adopt"]).ended(0).stdout.contains("there is nothing to adopt"));
+}
+
 /// A setting of the brokers that is compared with one of the topics, and differs on the secured broker.
 const BROKERS_SETTING: &str = "offsets.retention.minutes";
 
@@ -272,7 +387,8 @@ fn an_operator_needs_each_of_its_rights() {
         ran.stdout.retain(|c| c != '\n');
         ran
     };
-    for (number, right) in user.rights.iter().enumerate() {
+    let rights = user.rights.iter().filter(|right| !["READ", "WRITE"].contains(&right.operation.as_str()));
+    for (number, right) in rights.enumerate() {
         // Another namespace under the same prefix, whose topics lack.
         let ran = without(right, || create(&format!("{namespace}.{number}")));
         match (right.operation.as_str(), right.kind.as_str()) {

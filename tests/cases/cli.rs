@@ -407,6 +407,9 @@ fn dev_serves_until_it_is_asked_to_stop() {
     assert_lines(&thalweg.table(&start), &["STATUS     SUCCESS"]);
     assert_eq!(thalweg.json(&["history", "claim-1"]).as_array().unwrap().len(), 11);
     assert_eq!(thalweg.json(&["get", "claim-1"])["context"]["status"], "SUCCESS");
+    // What an imitation can't be asked for is no problem, and is told.
+    let doctor = thalweg.run(&["doctor"]).expect(0);
+    assert!(doctor.stdout.contains("these brokers list no groups"), "{doctor:#?}");
     dev.signal(Signal::INT);
     assert!(dev.wait_exit(DEADLINE).success());
     assert_eq!(dev.stderr(), "");

@@ -9,6 +9,8 @@ mod report;
 mod settings;
 mod transactions;
 
+pub use group::commit;
+
 use serde_json::json;
 
 use crate::cases::cli::{Thalweg, assert_lines};

@@ -2,6 +2,7 @@
 
 mod acl;
 mod admin_server;
+mod adopt;
 mod bad_input;
 mod claims;
 mod cli;

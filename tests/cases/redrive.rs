@@ -1,11 +1,16 @@
 //! Dead letters are sent back: what was refused is handled, a task that gave up runs again, and each happens once.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use thalweg_core::WorkflowStatus;
 use thalweg_runtime::FailPoint;
+use thalweg_runtime::dead_letter::VALUE_MAX_BYTES;
 
 use super::cli::{Thalweg, assert_lines};
 use crate::namespace::{DEADLINE, Namespace, Read};
@@ -278,4 +283,100 @@ fn what_is_discarded_is_shown_no_longer() {
     assert!(said(&done)[0].starts_with("already discarded"), "{done}");
     letters(&namespace, 3);
     namespace.verify();
+}
+
+/// Of a record that is larger unpacked than the inbox's limit the letter has no more than the beginning: the inbox still
+/// has it, and takes it once more.
+#[test]
+fn a_letter_that_was_cut_is_redriven_whole() {
+    let namespace = Namespace::new("redrive-cut");
+    let thalweg = Thalweg::of(&namespace);
+    let _router = RouterProcess::start(&namespace, "a");
+    let bytes = VALUE_MAX_BYTES + 1000;
+    let packed = format!(r#"{{"event_type": "x", "payload": "{}"}}"#, "y".repeat(bytes)).into_bytes();
+    namespace.send_packed("e", &packed);
+    let letter = letters(&namespace, 1).remove(0);
+    assert_eq!((letter.headers["code"].as_str(), letter.value.map(|v| v.len())), ("TOO_LARGE", Some(VALUE_MAX_BYTES)));
+    assert_eq!(letter.headers["truncated"], packed.len().to_string());
+    let done = command(&thalweg, &["redrive", "--all", "--execute"]);
+    assert!(said(&done)[0].starts_with("would be TOO_LARGE again"), "{done}");
+    let again = inbox_with(&namespace, "redrive").remove(0);
+    assert!(again.value.as_deref() == Some(packed.as_slice()), "the whole of it");
+    assert_eq!(letters(&namespace, 2)[1].headers["truncated"], packed.len().to_string());
+
+    // Once it is gone from the inbox, too, there is nothing to send.
+    let all = command(&thalweg, &["list"]);
+    let place = format!("{}/{}", all[0]["partition"], all[0]["offset"]);
+    delete_before(&namespace, namespace.topics.inbox(), namespace.partition("e"), 2);
+    let gone = thalweg.run(&["dead-letters", "redrive", &place, "--execute", "-o", "json"]).expect(1).document();
+    assert!(said(&gone)[0].contains("the inbox keeps the original no longer"), "{gone}");
+}
+
+/// Deletes the records before an offset, as retention does.
+fn delete_before(namespace: &Namespace, topic: &str, partition: i32, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> = namespace.client().create().unwrap();
+    let mut until = TopicPartitionList::new();
+    until.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(admin.delete_records(&until, &AdminOptions::new())).unwrap();
+}
+
+/// The keys of the marks that stand, and of those that are gone.
+fn marks(namespace: &Namespace) -> (Vec<String>, Vec<String>) {
+    let mut newest = BTreeMap::new();
+    for record in namespace.read(namespace.topics.registry()) {
+        newest.insert(String::from_utf8(record.key.unwrap()).unwrap(), record.value.is_some());
+    }
+    newest.retain(|key, _| key.starts_with("dead-letters/"));
+    let (standing, gone): (Vec<_>, Vec<_>) = newest.into_iter().partition(|(_, stands)| *stands);
+    (standing.into_iter().map(|(key, _)| key).collect(), gone.into_iter().map(|(key, _)| key).collect())
+}
+
+#[test]
+fn marks_go_when_their_letters_are_gone() {
+    let namespace = Namespace::new("redrive-marks");
+    let thalweg = Thalweg::of(&namespace);
+    let _router = RouterProcess::start(&namespace, "a");
+    namespace.send(&[("nobody", json!({"event_type": "x"})), ("nobody", json!({"event_type": "y"}))]);
+    let first = letters(&namespace, 2).remove(0);
+    let place = |letter: &Read| format!("{}/{}", letter.partition, letter.offset);
+    command(&thalweg, &["discard", &place(&first), "--execute"]);
+    let (standing, gone) = marks(&namespace);
+    assert_eq!((standing.len(), gone.len()), (1, 0));
+
+    // Retention takes the letter. The mark goes with the next decision, and only that one.
+    delete_before(&namespace, namespace.topics.dead_letters(), first.partition, first.offset + 1);
+    command(&thalweg, &["discard", "--all", "--execute"]);
+    let (now_standing, gone) = marks(&namespace);
+    assert_eq!((now_standing.len(), &gone), (1, &standing));
+    assert_eq!(command(&thalweg, &["list"]), json!([]));
+    assert_eq!(command(&thalweg, &["list", "--all"]).as_array().unwrap().len(), 1);
+}
+
+/// More failed executions of one partition than a restore brings back at once.
+#[test]
+fn more_executions_are_redriven_than_one_restore_brings_back() {
+    const EXECUTIONS: usize = 300;
+    let namespace = Namespace::new("redrive-many");
+    let thalweg = Thalweg::of(&namespace);
+    let mending = Mending::new();
+    let mut failing = RouterProcess::start_with(&namespace, "a", &[mending.environment()]);
+    let ids: Vec<String> =
+        (0..).map(|n| format!("row-{n}")).filter(|id| namespace.partition(id) == 0).take(EXECUTIONS).collect();
+    let starts: Vec<_> = ids.iter().map(|id| start(id, Value::Null)).collect();
+    namespace.send(&starts);
+    namespace.await_events(&["workflow.failed"], EXECUTIONS);
+    namespace.await_drained();
+    failing.process.signal(Signal::TERM);
+    failing.process.wait_exit(DEADLINE);
+    mending.mend();
+    let done = command(&thalweg, &["redrive", "--task", "assess", "--execute"]);
+    assert_eq!(done["letters"].as_array().unwrap().len(), EXECUTIONS);
+    // All commands are there when it starts: the first restore has no room for the last of them.
+    let router = RouterProcess::start_with(&namespace, "b", &[mending.environment()]);
+    namespace.await_events(&["workflow.completed"], EXECUTIONS);
+    let log = router.process.log();
+    assert!(log.contains(r#""executions":256"#), "{log}");
+    let summary = namespace.verify();
+    assert_eq!(summary.in_status(WorkflowStatus::Success), EXECUTIONS, "{summary}");
 }

@@ -84,6 +84,5 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         return Ok(write!(io::stdout(), "{config}")?);
     }
     init_processor_log()?;
-    let router = Router::start(&config, Workflows::new().with(claims::workflow()), None)?;
-    Ok(router.run_until_signal()?)
+    Ok(Router::run(&config, Workflows::new().with(claims::workflow()), None, |_| {})?)
 }

@@ -21,7 +21,7 @@ use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use thalweg_core::codec::{CodecError, Schemas, fingerprint_of};
+use thalweg_core::codec::{CodecError, Schemas, fingerprint_of, fingerprint_of_text};
 
 static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| Schemas::new().unwrap());
 
@@ -300,4 +300,18 @@ fn fingerprints_are_those_of_other_libraries() {
     ]}"#;
     let fingerprint = fingerprint_of(&Schema::parse_str(moment).unwrap());
     assert_eq!(fingerprint, [0x8a, 0x3f, 0xe3, 0x12, 0xd0, 0xaa, 0xcd, 0x18]);
+}
+
+/// Attributes that belong to no type are kept by nobody, whatever their names and values: a schema of the registry is
+/// whoever's may write there.
+#[test]
+fn what_does_not_belong_to_a_schema_changes_no_fingerprint() {
+    let plain = r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": ["null", "long"]},
+        {"name": "b", "type": {"type": "map", "values": {"type": "fixed", "name": "F", "size": 2}}}]}"#;
+    let decorated = r#"{"type": "record", "name": "R", "size": 1.5, "items": 7, "fields": [
+        {"name": "a", "type": ["null", {"type": "long", "scale": "x"}], "symbols": 0, "default": null, "size": true},
+        {"name": "b", "type": {"type": "map", "values": {"type": "fixed", "name": "F", "size": 2, "fields": 3}}}]}"#;
+    let fingerprint = fingerprint_of_text(plain).unwrap();
+    assert_eq!(fingerprint_of_text(decorated).unwrap(), fingerprint);
+    Schemas::new().unwrap().learn(fingerprint, decorated).unwrap();
 }

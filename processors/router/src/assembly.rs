@@ -24,6 +24,8 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
 /// How many transaction time-outs a restore waits for others' transactions before it says so. The brokers end a
 /// transaction at its time-out, of which they think every 10 s by default.
 const RESTORE_PATIENCE: u32 = 3;
+/// How long the registry may take to become readable and writable, its partition's first leader included.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(60);
 /// How the metadata of a topic say that the user may not know of it.
 const DENIED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 
@@ -43,7 +45,7 @@ impl Parts {
         let topics = Topics::new(config);
         let partitions = count_partitions(config, &topics)?;
         let schemas = Arc::new(Schemas::new()?);
-        let registry = Registry::open(config.client(), topics.registry(), Arc::clone(&schemas));
+        let registry = Registry::open(config.client(), topics.registry(), Arc::clone(&schemas), REGISTRY_PATIENCE);
         let registry = registry.map_err(|error| registry_error(error, "Read", &topics))?;
         registry.register_schemas().map_err(|error| registry_error(error, "Write", &topics))?;
         Ok(Parts {

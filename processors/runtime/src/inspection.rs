@@ -60,6 +60,15 @@ pub enum InspectionError {
     Silent,
 }
 
+impl InspectionError {
+    /// Do the brokers not know what they are asked for? Kafka's own do.
+    pub fn is_unsupported(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        let InspectionError::Kafka(error) = self else { return false };
+        matches!(error.rdkafka_error_code(), Some(Code::UnsupportedFeature | Code::UnsupportedVersion))
+    }
+}
+
 /// Looks at a namespace on brokers that can be reached.
 pub struct Inspector {
     config: Config,

@@ -1,6 +1,6 @@
 //! The registry topic: schemas by fingerprint.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,15 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use thalweg_core::codec::{Fingerprint, Schemas};
 
-/// How long reading the registry to its end, or writing to it, may take.
+use crate::inbox_name::{Replaced, replaced_partition};
+use crate::kafka::{KafkaFault, NotAuthorized, judged};
+
+/// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause before its end is asked for again.
-const END_PAUSE: Duration = Duration::from_millis(50);
+/// How long a look for new schemas may take: whoever has a record that needs one waits meanwhile, and looks again.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause before something is asked for again.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Key prefix of a schema: `schema/` and the fingerprint's bytes in hexadecimal.
 const SCHEMA_PREFIX: &str = "schema/";
 
@@ -25,6 +30,8 @@ pub struct Registry {
     schemas: Arc<Schemas>,
     topic: String,
     client: ClientConfig,
+    /// How long opening it, or writing to it, may take.
+    patience: Duration,
     reader: Mutex<Reader>,
 }
 
@@ -34,14 +41,22 @@ struct Reader {
     position: i64,
     /// Schemas that were seen, in this read or an earlier one.
     registered: HashSet<Fingerprint>,
+    /// How often partitions of the inbox were replaced.
+    replaced: BTreeMap<i32, u32>,
 }
 
 impl Registry {
-    /// Connects and reads the registry to its end.
+    /// Connects and reads the registry to its end, within `patience`: a topic that was created just now has no leader for
+    /// a moment.
     ///
     /// # Errors
     /// Where the topic can't be read.
-    pub fn open(client: ClientConfig, topic: &str, schemas: Arc<Schemas>) -> Result<Registry, KafkaError> {
+    pub fn open(
+        client: ClientConfig,
+        topic: &str,
+        schemas: Arc<Schemas>,
+        patience: Duration,
+    ) -> Result<Registry, KafkaError> {
         let mut config = client.clone();
         config
             .set("group.id", format!("{topic}.reader"))
@@ -51,9 +66,10 @@ impl Registry {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, 0, Offset::Beginning)?;
         consumer.assign(&list)?;
-        let reader = Mutex::new(Reader { consumer, position: 0, registered: HashSet::new() });
-        let registry = Registry { schemas, topic: topic.to_owned(), client, reader };
-        registry.read_to_end()?;
+        let reader =
+            Mutex::new(Reader { consumer, position: 0, registered: HashSet::new(), replaced: BTreeMap::new() });
+        let registry = Registry { schemas, topic: topic.to_owned(), client, patience, reader };
+        registry.read_to_end(patience)?;
         Ok(registry)
     }
 
@@ -62,18 +78,29 @@ impl Registry {
     /// # Errors
     /// Where a record is not acknowledged.
     pub fn register_schemas(&self) -> Result<(), KafkaError> {
-        self.read_to_end()?;
+        let deadline = Instant::now() + self.patience;
+        self.read_to_end(self.patience)?;
         let mut missing = Schemas::to_register();
         missing.retain(|(fingerprint, _)| !self.reader().registered.contains(fingerprint));
-        if missing.is_empty() {
+        loop {
+            match self.write(&missing) {
+                Err(error) if is_passing(&error) && Instant::now() < deadline => std::thread::sleep(PAUSE),
+                written => return written,
+            }
+        }
+    }
+
+    /// Writes schemas; once more what is there already changes nothing.
+    fn write(&self, schemas: &[(Fingerprint, &str)]) -> Result<(), KafkaError> {
+        if schemas.is_empty() {
             return Ok(());
         }
         let mut config = self.client.clone();
         config.set("enable.idempotence", "true").set("delivery.timeout.ms", TIMEOUT.as_millis().to_string());
         let producer: BaseProducer<FirstRefusal> = config.create_with_context(FirstRefusal::default())?;
-        for (fingerprint, text) in missing {
-            let key = key_of(&fingerprint);
-            let record = BaseRecord::to(&self.topic).partition(0).key(key.as_str()).payload(text);
+        for (fingerprint, text) in schemas {
+            let key = key_of(fingerprint);
+            let record = BaseRecord::to(&self.topic).partition(0).key(key.as_str()).payload(*text);
             producer.send(record).map_err(|(error, _)| error)?;
         }
         producer.flush(TIMEOUT)?;
@@ -81,56 +108,60 @@ impl Registry {
         producer.context().0.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Looks for schemas that were registered since. Returns whether there were any records.
-    pub fn refresh(&self) -> bool {
-        match self.read_to_end() {
-            Ok(found) => found > 0,
-            Err(error) => {
-                tracing::warn!(%error, "the registry can't be read");
-                false
-            }
-        }
+    /// Looks for schemas that were registered since.
+    ///
+    /// # Errors
+    /// Where the registry can't be read now: what is unknown may be in it all the same.
+    pub fn refresh(&self) -> Result<(), KafkaFault> {
+        self.read_to_end(REFRESH_TIMEOUT).map_err(|error| judged(error, || NotAuthorized::topic("Read", &self.topic)))
+    }
+
+    /// How often this partition of the inbox was replaced, as of the last look.
+    pub fn replaced(&self, partition: i32) -> u32 {
+        self.reader().replaced.get(&partition).copied().unwrap_or_default()
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what is new up to the present end; returns how many schemas there were.
-    fn read_to_end(&self) -> Result<usize, KafkaError> {
+    /// Takes in what is new up to the present end.
+    fn read_to_end(&self, patience: Duration) -> Result<(), KafkaError> {
         let mut reader = self.reader();
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + patience;
         let end = self.end(&reader.consumer, deadline)?;
-        let mut seen = 0;
         while reader.position < end {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
             }
-            let (position, learned) = match reader.consumer.poll(left) {
+            let (position, learned, replaced) = match reader.consumer.poll(left) {
                 None => continue,
                 // It asks for the group, which it is no member of and needs no right to.
                 Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed))) => continue,
+                Some(Err(error)) if is_passing(&error) => continue,
                 Some(Err(error)) => return Err(error),
                 Some(Ok(message)) => {
-                    let schema = message.key().zip(message.payload());
-                    (message.offset() + 1, schema.and_then(|(key, text)| self.learn(key, text)))
+                    let record = message.key().zip(message.payload());
+                    let replaced = record.and_then(|(key, text)| replaced_in(key, text));
+                    (message.offset() + 1, record.and_then(|(key, text)| self.learn(key, text)), replaced)
                 }
             };
-            seen += usize::from(learned.is_some());
             reader.registered.extend(learned);
+            reader.replaced.extend(replaced);
             reader.position = position;
         }
-        Ok(seen)
+        Ok(())
     }
 
-    /// Its end offset. A topic that was created just now has no leader for a moment.
+    /// Its end offset.
     fn end(&self, consumer: &BaseConsumer, deadline: Instant) -> Result<i64, KafkaError> {
         loop {
-            match consumer.fetch_watermarks(&self.topic, 0, TIMEOUT) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match consumer.fetch_watermarks(&self.topic, 0, left.min(TIMEOUT)) {
                 Ok((_, end)) => return Ok(end),
-                Err(error) if Instant::now() >= deadline => return Err(error),
-                Err(_) => std::thread::sleep(END_PAUSE),
+                Err(error) if is_passing(&error) && Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -142,6 +173,31 @@ impl Registry {
         }
         Some(fingerprint)
     }
+}
+
+/// May it work the next time? So where a partition has no leader yet, or another one, or no broker answers.
+fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::OffsetNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::BrokerNotAvailable
+                | Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::RequestTimedOut
+                | Code::OperationTimedOut
+                | Code::MessageTimedOut
+                | Code::NotEnoughReplicas
+                | Code::NotEnoughReplicasAfterAppend
+        )
+    )
 }
 
 /// Why a record was not written, of the first that was not.
@@ -160,6 +216,18 @@ impl ProducerContext for FirstRefusal {
     }
 }
 
+/// A record that says how often a partition of the inbox was replaced.
+fn replaced_in(key: &[u8], text: &[u8]) -> Option<(i32, u32)> {
+    let partition = replaced_partition(std::str::from_utf8(key).ok()?)?;
+    match serde_json::from_slice::<Replaced>(text) {
+        Ok(record) => Some((partition, record.replaced)),
+        Err(error) => {
+            tracing::warn!(%error, partition, "how often the inbox was replaced can't be read");
+            None
+        }
+    }
+}
+
 /// The key of a schema in the registry.
 pub fn key_of(fingerprint: &Fingerprint) -> String {
     format!("{SCHEMA_PREFIX}{:016x}", u64::from_be_bytes(*fingerprint))
@@ -173,7 +241,32 @@ pub fn fingerprint_in(key: &str) -> Option<Fingerprint> {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
     use super::*;
+
+    /// Longer than all the errors take.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// What a broker answers that does not know yet that it leads.
+    #[test]
+    fn a_topic_without_a_leader_is_asked_again() {
+        const NOT_LEADER: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("registry", 1, 1).unwrap();
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", cluster.bootstrap_servers()).set("fetch.wait.max.ms", "5");
+        for request in [RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Produce, RDKafkaApiKey::Fetch] {
+            cluster.request_errors(request, &[NOT_LEADER; 6]);
+        }
+        let open = || Registry::open(client.clone(), "registry", Arc::new(Schemas::new().unwrap()), PATIENCE);
+        open().unwrap().register_schemas().unwrap();
+        for request in [RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Fetch] {
+            cluster.request_errors(request, &[NOT_LEADER; 6]);
+        }
+        assert_eq!(open().unwrap().reader().registered.len(), Schemas::to_register().len());
+    }
 
     #[test]
     fn a_key_holds_the_fingerprints_bytes_in_order() {

@@ -2,14 +2,19 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_core::inbound::{self, InboxRecord, Reading, Refusal};
 use thalweg_core::{ErrorCode, Event, Limits};
 use thalweg_runtime::Registry;
+use thalweg_runtime::kafka::KafkaFault;
 
 use crate::connection::Connection;
 use crate::error::CommandError;
+
+/// How long the registry may take to be read for the first time.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Decodes records; schemas that are not compiled in are looked up in the registry.
 pub struct Decoder<'a> {
@@ -80,15 +85,28 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The registry, as it was when a schema was last looked up.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn registry(&self) -> Result<&Registry, CommandError> {
+        if self.registry.get().is_none() {
+            self.look_up()?;
+        }
+        self.registry.get().ok_or_else(|| CommandError::Failed("the registry is not open".to_owned()))
+    }
+
     fn look_up(&self) -> Result<(), CommandError> {
         if let Some(registry) = self.registry.get() {
-            registry.refresh();
-            return Ok(());
+            return registry.refresh().map_err(|fault| match fault {
+                KafkaFault::NotAuthorized(denied) => denied.into(),
+                fault => CommandError::Failed(format!("the registry can't be read: {fault}")),
+            });
         }
         let (client, topic) = (self.connection.config().client(), self.connection.topics().registry());
         // It is read to its end as it is opened.
         self.connection.partition_count(topic)?;
-        let registry = Registry::open(client, topic, Arc::clone(&self.schemas))?;
+        let registry = Registry::open(client, topic, Arc::clone(&self.schemas), REGISTRY_PATIENCE)?;
         let _ = self.registry.set(registry);
         Ok(())
     }

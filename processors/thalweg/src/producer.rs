@@ -83,8 +83,11 @@ impl<'a> Producer<'a> {
             .set("partitioner", "murmur2_random")
             .set("delivery.timeout.ms", TIMEOUT.as_millis().to_string())
             .set("message.max.bytes", record_max_bytes.to_string());
-        if client.get("linger.ms").is_none() {
-            client.set("linger.ms", "0");
+        // What came in compressed may be over the topic's limit without it.
+        for (name, value) in [("linger.ms", "0"), ("compression.type", "zstd")] {
+            if client.get(name).is_none() {
+                client.set(name, value);
+            }
         }
         let (sender, answers) = mpsc::channel();
         Ok(Producer { connection, producer: client.create_with_context(Acknowledgements(sender))?, answers })

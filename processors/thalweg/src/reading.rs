@@ -7,6 +7,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use thalweg_runtime::kafka::{NotAuthorized, is_denied};
 
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -100,12 +101,12 @@ impl Connection {
         for span in spans.iter().filter(|span| span.begin < span.end) {
             by_topic.entry(&span.topic).or_default().push(span);
         }
-        for spans in by_topic.values() {
+        for (topic, spans) in &by_topic {
             self.start_at(spans.iter().map(|span| (span.topic.as_str(), span.partition, span.begin)))?;
             let mut left: BTreeMap<i32, i64> = spans.iter().map(|span| (span.partition, span.end)).collect();
             let mut heard = Instant::now();
             while !left.is_empty() {
-                match self.poll(Duration::from_millis(100))? {
+                match self.poll(Duration::from_millis(100)).map_err(|error| named(error, topic))? {
                     Polled::Record(message) => {
                         heard = Instant::now();
                         take(&message)?;
@@ -154,5 +155,15 @@ impl Connection {
             // The context has told it, and librdkafka goes on by itself.
             Some(Err(_)) => Ok(Polled::Nothing),
         }
+    }
+}
+
+/// Names the topic that may not be read, which librdkafka does not.
+fn named(error: CommandError, topic: &str) -> CommandError {
+    match error {
+        CommandError::Kafka(error) if is_denied(error.rdkafka_error_code()) => {
+            NotAuthorized::topic("Read", topic).into()
+        }
+        error => error,
     }
 }

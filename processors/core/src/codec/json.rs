@@ -1,6 +1,7 @@
 //! The JSON form of an event: the schema's names, with payload as a JSON value and times as RFC 3339.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -9,6 +10,9 @@ use crate::error_code::ErrorCode;
 use crate::event::Event;
 use crate::inbound::Refusal;
 use crate::json::Json;
+
+/// An event with every field that the schema names.
+static KNOWN_FIELDS: LazyLock<serde_json::Result<Value>> = LazyLock::new(|| serde_json::to_value(Event::default()));
 
 pub(super) fn read(text: &[u8]) -> Result<Event, Refusal> {
     let mut unknown = false;
@@ -23,7 +27,7 @@ pub(super) fn read(text: &[u8]) -> Result<Event, Refusal> {
 
 /// Keeps in `ext` the fields that the schema does not name.
 fn with_unknown_fields(mut event: Event, text: &[u8]) -> Result<Event, Refusal> {
-    let known = serde_json::to_value(Event::default()).map_err(|error| malformed(&error))?;
+    let known = KNOWN_FIELDS.as_ref().map_err(malformed)?;
     let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
     for (name, value) in fields.into_iter().filter(|(name, _)| known.get(name).is_none()) {
         let value = Json::parse(value.get())

@@ -8,7 +8,7 @@ use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::{SINGLE_OBJECT, datum};
 use crate::context::{Branch, Context, ContextKey, Scope};
@@ -70,18 +70,9 @@ static SCOPE: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../..
 static BRANCH: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/branch.avsc")));
 static CONTEXT_KEY: LazyLock<Known> = LazyLock::new(|| known(include_str!("../../../../schemas/context_key.avsc")));
 
-/// The fingerprint of a schema, as other Avro libraries compute it.
-///
-/// Where a type had a logical type, apache-avro's canonical form keeps `{"type":"long"}`; by the specification's rule
-/// PRIMITIVES, and in Java and Python, it is `"long"`: so the logical types are taken out first.
+/// The fingerprint of a schema, as other Avro libraries compute it; zeros for one that has no canonical form.
 pub fn fingerprint_of(schema: &Schema) -> Fingerprint {
-    let plain = serde_json::to_value(schema).ok().map(without_logical_types).and_then(|json| Schema::parse(&json).ok());
-    let mut fingerprint = Fingerprint::default();
-    let digest = plain.as_ref().unwrap_or(schema).fingerprint::<Rabin>().bytes;
-    for (to, from) in fingerprint.iter_mut().zip(digest) {
-        *to = from;
-    }
-    fingerprint
+    canonical_fingerprint(schema).unwrap_or_default()
 }
 
 /// The fingerprint of a schema's text.
@@ -90,18 +81,54 @@ pub fn fingerprint_of(schema: &Schema) -> Fingerprint {
 /// Where the text is no schema.
 pub fn fingerprint_of_text(text: &str) -> Result<Fingerprint, CodecError> {
     let schema = Schema::parse_str(text).map_err(|e| CodecError::Malformed(e.to_string()))?;
-    Ok(fingerprint_of(&schema))
+    canonical_fingerprint(&schema).ok_or_else(|| CodecError::Malformed("the schema has no canonical form".to_owned()))
 }
 
-fn without_logical_types(schema: Value) -> Value {
-    match schema {
-        Value::Object(fields) => {
-            let kept = fields.into_iter().filter(|(name, _)| name != "logicalType");
-            Value::Object(kept.map(|(name, value)| (name, without_logical_types(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(without_logical_types).collect()),
-        other => other,
+/// apache-avro's canonical form is computed from a schema without anything that does not belong into it. Otherwise it
+/// keeps `{"type":"long"}` where a type had a logical type (by the specification's rule PRIMITIVES, and in Java and
+/// Python, it is `"long"`), takes a field's own attributes for the type's, and panics where those are no schemas.
+fn canonical_fingerprint(schema: &Schema) -> Option<Fingerprint> {
+    let stripped = stripped(&serde_json::to_value(schema).ok()?)?;
+    let mut fingerprint = Fingerprint::default();
+    for (to, from) in fingerprint.iter_mut().zip(Schema::parse(&stripped).ok()?.fingerprint::<Rabin>().bytes) {
+        *to = from;
     }
+    Some(fingerprint)
+}
+
+/// What of a schema its canonical form is made of: the specification's rule STRIP.
+fn stripped(schema: &Value) -> Option<Value> {
+    let (attributes, inner) = match schema {
+        Value::String(_) => return Some(schema.clone()),
+        Value::Array(variants) => return variants.iter().map(stripped).collect::<Option<_>>().map(Value::Array),
+        Value::Object(attributes) => (attributes, attributes.get("type")?),
+        Value::Null | Value::Bool(_) | Value::Number(_) => return None,
+    };
+    let kept: &[&str] = match inner.as_str() {
+        Some("record" | "error") => &["type", "name", "namespace"],
+        Some("enum") => &["type", "name", "namespace", "symbols"],
+        Some("fixed") => &["type", "name", "namespace", "size"],
+        Some("array" | "map") => &["type"],
+        // A primitive type, or the name of a type.
+        Some(_) => return Some(inner.clone()),
+        None => return stripped(inner),
+    };
+    let mut plain: Map<String, Value> =
+        kept.iter().filter_map(|name| Some(((*name).to_owned(), attributes.get(*name)?.clone()))).collect();
+    if plain.get("size").is_some_and(|size| size.as_i64().is_none()) {
+        return None;
+    }
+    for name in ["items", "values"] {
+        if let Some(of) = attributes.get(name).filter(|_| kept.len() == 1) {
+            plain.insert(name.to_owned(), stripped(of)?);
+        }
+    }
+    if matches!(inner.as_str(), Some("record" | "error")) {
+        let field = |field: &Value| Some(json!({"name": field.get("name")?, "type": stripped(field.get("type")?)?}));
+        let fields: Option<Vec<Value>> = attributes.get("fields")?.as_array()?.iter().map(field).collect();
+        plain.insert("fields".to_owned(), Value::Array(fields?));
+    }
+    Some(Value::Object(plain))
 }
 
 /// Writes records with one schema.
@@ -191,7 +218,7 @@ impl Schemas {
             return Ok(());
         }
         let schema = Schema::parse_str(text).map_err(|e| CodecError::Malformed(e.to_string()))?;
-        if fingerprint_of(&schema) != fingerprint {
+        if canonical_fingerprint(&schema) != Some(fingerprint) {
             return Err(CodecError::Malformed("the registered schema has another fingerprint than its key".to_owned()));
         }
         let learned = self.readers.read().map_or(0, |readers| readers.len());

@@ -9,6 +9,7 @@ mod transaction;
 
 pub use not_authorized::{NotAuthorized, is_denied};
 pub use outgoing::{Outgoing, OutgoingRef, Records};
+pub(crate) use rdkafka_client::judged;
 pub use rdkafka_client::{KafkaSettings, RdKafka};
 
 use std::collections::BTreeMap;

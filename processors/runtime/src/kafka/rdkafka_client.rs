@@ -164,7 +164,7 @@ pub(super) fn retriable(error: KafkaError) -> KafkaFault {
 }
 
 /// The same, but for a right that lacks.
-pub(super) fn judged(error: KafkaError, denied: impl FnOnce() -> NotAuthorized) -> KafkaFault {
+pub(crate) fn judged(error: KafkaError, denied: impl FnOnce() -> NotAuthorized) -> KafkaFault {
     if is_denied(error.rdkafka_error_code()) { denied().into() } else { retriable(error) }
 }
 

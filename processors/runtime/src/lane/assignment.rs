@@ -1,11 +1,13 @@
 //! Step 2: what was assigned is restored, what was revoked is forgotten.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::Batch;
 use super::partition::{Partition, Phase, WaitsFor, tolerate};
-use super::{Lane, LaneError, RESTORE_SLICE, gauges};
+use super::{HELD, Lane, LaneError, RESTORE_SLICE, gauges};
+use crate::inbox_name::inbox_name;
 use crate::kafka::{ContextsPolled, Kafka};
 use crate::telemetry::{PartitionAssigned, PartitionRestored, PartitionRevoked};
 
@@ -15,7 +17,7 @@ impl<K: Kafka> Lane<K> {
         for number in partitions {
             PartitionAssigned { partition: number }.emit();
             self.health.assigned(&[number]);
-            self.partitions.insert(number, Partition::new(number));
+            self.partitions.insert(number, Partition::new(number, Arc::clone(&self.fixtures.inbox)));
         }
         self.health.joined();
     }
@@ -40,11 +42,19 @@ impl<K: Kafka> Lane<K> {
             return Ok(());
         }
         let locating: Vec<i32> = self.partitions.values().filter(|p| p.is_locating()).map(|p| p.number).collect();
-        let committed = match locating.as_slice() {
+        let mut committed = match locating.as_slice() {
             [] => BTreeMap::new(),
             some => self.committed(some)?,
         };
+        // Behind an offset that an adoption has committed there is its record in the registry, so: in this order.
+        if !committed.is_empty() && tolerate(self.fixtures.registry.refresh())?.is_none() {
+            committed.clear();
+        }
         for partition in self.partitions.values_mut() {
+            if committed.contains_key(&partition.number) {
+                let replaced = self.fixtures.registry.replaced(partition.number);
+                partition.inbox = inbox_name(&self.fixtures.inbox, replaced).into();
+            }
             partition.locate(&mut self.kafka, committed.get(&partition.number).copied())?;
         }
         self.tell_waiting();
@@ -134,7 +144,7 @@ impl<K: Kafka> Lane<K> {
             }
         }
         self.health.assigned(&[number]);
-        self.partitions.insert(number, Partition::new(number));
+        self.partitions.insert(number, Partition::new(number, Arc::clone(&self.fixtures.inbox)));
     }
 
     /// A partition with an execution whose workflow this router does not run waits for one that does.
@@ -149,6 +159,20 @@ impl<K: Kafka> Lane<K> {
             self.waiting.retain(|message| message.partition != *number);
             if let Some(partition) = self.partitions.get_mut(number) {
                 partition.phase = Phase::Stopped;
+            }
+        }
+    }
+
+    /// A partition whose next record needs a schema that can't be looked up now is left alone for a while.
+    pub(super) fn hold_partitions(&mut self, batch: &Batch) {
+        for (number, fault) in &batch.held {
+            tracing::warn!(partition = number, %fault, "a record's schema can't be looked up: its partition waits");
+            if let Err(fault) = self.kafka.pause(&[*number]) {
+                tracing::debug!(%fault, partition = number, "pausing a partition that waits");
+            }
+            self.waiting.retain(|message| message.partition != *number);
+            if let Some(partition) = self.partitions.get_mut(number) {
+                partition.phase = Phase::Held { until: Instant::now() + HELD };
             }
         }
     }

@@ -22,7 +22,7 @@ use super::{Fixtures, LaneError};
 use crate::cache::{ByExecution, CachedRecords};
 use crate::clock::wall_clock;
 use crate::dead_letter::{self, Reason};
-use crate::kafka::{InboxMessage, Outgoing, OutgoingRef, Records};
+use crate::kafka::{InboxMessage, KafkaFault, Outgoing, OutgoingRef, Records};
 
 /// Records that one transaction writes at most, roughly: a producer holds many more.
 const OUTPUTS_MAX: usize = 50_000;
@@ -71,6 +71,8 @@ pub struct Batch<'a> {
     pub gone_on: Vec<(i32, String)>,
     /// Partitions with an execution of a workflow that this router does not run: nothing more is taken from them.
     pub unlisted: BTreeMap<i32, String>,
+    /// Partitions with a record whose schema could not be looked up, and why: nothing more is taken from them.
+    pub held: BTreeMap<i32, KafkaFault>,
     /// Partitions that are to be restored with the records of these executions before more is taken from them.
     pub wanted: BTreeMap<i32, Wanted>,
 }
@@ -92,6 +94,7 @@ impl<'a> Batch<'a> {
             tally: Tally::default(),
             gone_on: Vec::new(),
             unlisted: BTreeMap::new(),
+            held: BTreeMap::new(),
             wanted: BTreeMap::new(),
         }
     }
@@ -118,10 +121,17 @@ impl<'a> Batch<'a> {
 
     /// Handles one inbox record.
     pub fn handle(&mut self, partition: &Partition, message: &InboxMessage) -> Result<(), LaneError> {
-        if self.unlisted.contains_key(&partition.number) {
+        if self.unlisted.contains_key(&partition.number) || self.held.contains_key(&partition.number) {
             return Ok(());
         }
-        let reading = self.read(message);
+        let reading = match self.read(partition, message) {
+            Ok(reading) => reading,
+            // Its schema may be registered all the same: it is neither taken nor refused.
+            Err(fault) => {
+                self.held.insert(partition.number, fault);
+                return Ok(());
+            }
+        };
         if let Ok(Reading::Event(inbound)) = &reading
             && (self.is_unlisted(partition, &inbound.event.execution_id)? || self.is_wanted(partition, inbound)?)
         {
@@ -137,27 +147,29 @@ impl<'a> Batch<'a> {
                 let id = inbound.event.execution_id.clone();
                 self.step(partition, &id, Some(*inbound), Some(message))
             }
-            Ok(Reading::Elsewhere { partition, execution_id, event_id }) => {
-                self.forward(message, partition, &execution_id, &event_id);
+            Ok(Reading::Elsewhere { partition: to, execution_id, event_id }) => {
+                self.forward(&position(partition, message), message, to, &execution_id, &event_id);
                 Ok(())
             }
             Err(refusal) => {
-                self.refuse(message, &refusal);
+                self.refuse(position(partition, message), message, &refusal);
                 Ok(())
             }
         }
     }
 
-    fn read(&self, message: &InboxMessage) -> Result<Reading, Refusal> {
+    fn read(&self, partition: &Partition, message: &InboxMessage) -> Result<Result<Reading, Refusal>, KafkaFault> {
         let fixtures = self.fixtures;
-        let redrive = match message.header(HEADER_REDRIVE) {
+        let redrive = match message.header(HEADER_REDRIVE).map(|text| (text, text.parse())) {
             None => 0,
-            Some(text) => text.parse().map_err(|_| {
-                Refusal::new(ErrorCode::EventInvalid, format!("header {HEADER_REDRIVE} is no number: {text:?}"))
-            })?,
+            Some((_, Ok(redrive))) => redrive,
+            Some((text, Err(_))) => {
+                let message = format!("header {HEADER_REDRIVE} is no number: {text:?}");
+                return Ok(Err(Refusal::new(ErrorCode::EventInvalid, message)));
+            }
         };
         let record = InboxRecord {
-            topic: &fixtures.inbox,
+            topic: &partition.inbox,
             partition: message.partition,
             offset: message.offset,
             timestamp: message.timestamp,
@@ -168,22 +180,20 @@ impl<'a> Batch<'a> {
         };
         let read = || inbound::read(&record, fixtures.partitions, &fixtures.schemas, &fixtures.limits);
         match read() {
-            Err(refusal) if refusal.code == ErrorCode::SchemaUnknown && fixtures.registry.refresh() => read(),
-            reading => reading,
+            Err(refusal) if refusal.code == ErrorCode::SchemaUnknown => {
+                fixtures.registry.refresh()?;
+                Ok(read())
+            }
+            reading => Ok(reading),
         }
     }
 
-    fn position(&self, message: &InboxMessage) -> String {
-        format!("{}/{}/{}", self.fixtures.inbox, message.partition, message.offset)
-    }
-
-    fn forward(&mut self, message: &InboxMessage, partition: i32, execution_id: &str, event_id: &str) {
-        let position = self.position(message);
-        let origin = message.header(HEADER_ORIGIN).unwrap_or(&position).to_owned();
+    fn forward(&mut self, position: &str, message: &InboxMessage, partition: i32, execution_id: &str, event_id: &str) {
+        let origin = message.header(HEADER_ORIGIN).unwrap_or(position).to_owned();
         let stamped = [HEADER_INPUT, HEADER_ORIGIN, HEADER_EVENT_ID];
         let mut headers: Vec<_> =
             message.headers.iter().filter(|(name, _)| !stamped.contains(&name.as_str())).cloned().collect();
-        for (name, text) in [(HEADER_INPUT, position.as_str()), (HEADER_ORIGIN, &origin), (HEADER_EVENT_ID, event_id)] {
+        for (name, text) in [(HEADER_INPUT, position), (HEADER_ORIGIN, &origin), (HEADER_EVENT_ID, event_id)] {
             headers.push((name.to_owned(), Some(text.as_bytes().to_vec())));
         }
         self.tally.forwarded += 1;
@@ -196,8 +206,7 @@ impl<'a> Batch<'a> {
         });
     }
 
-    fn refuse(&mut self, message: &InboxMessage, refusal: &Refusal) {
-        let position = self.position(message);
+    fn refuse(&mut self, position: String, message: &InboxMessage, refusal: &Refusal) {
         let reason = Reason {
             code: Some(refusal.code),
             message: &refusal.message,
@@ -273,7 +282,7 @@ impl<'a> Batch<'a> {
         let mut cut = || began.elapsed() >= fixtures.step_max;
         let actions = drive(&mut touched.execution, inbound, &step, &mut run, &mut cut);
         for action in actions {
-            self.act(partition.number, execution_id, action, message)?;
+            self.act(partition, execution_id, action, message)?;
         }
         self.release(execution_id)
     }
@@ -308,13 +317,13 @@ impl<'a> Batch<'a> {
 
     fn act(
         &mut self,
-        partition: i32,
+        partition: &Partition,
         execution_id: &str,
         action: Action,
         message: Option<&InboxMessage>,
     ) -> Result<(), LaneError> {
         match action {
-            Action::Publish(event, input) => self.publish(partition, &event, input),
+            Action::Publish(event, input) => self.publish(partition.number, &event, input),
             Action::DeadLetter(letter) => self.dead_letter(partition, &letter, message),
             Action::Duplicate => {
                 self.tally.duplicates += 1;
@@ -346,7 +355,7 @@ impl<'a> Batch<'a> {
 
     fn dead_letter(
         &mut self,
-        partition: i32,
+        partition: &Partition,
         letter: &DeadLetter,
         message: Option<&InboxMessage>,
     ) -> Result<(), LaneError> {
@@ -364,12 +373,12 @@ impl<'a> Batch<'a> {
         };
         let topic = &self.fixtures.dead_letters;
         let outgoing = match message {
-            Some(message) if letter.event_input.as_deref() == Some(&self.position(message)) => {
+            Some(message) if letter.event_input.as_deref() == Some(&position(partition, message)) => {
                 dead_letter::of_record(topic, message, &reason)
             }
             _ => {
                 let event = self.fixtures.schemas.write_event(&letter.event).map_err(LaneError::Record)?;
-                dead_letter::of_event(topic, partition, &letter.event.execution_id, event, &reason)
+                dead_letter::of_event(topic, partition.number, &letter.event.execution_id, event, &reason)
             }
         };
         self.dead_letters.push(outgoing);
@@ -433,4 +442,9 @@ impl<'a> Batch<'a> {
         let open = self.touched.values().filter(|touched| !touched.execution.is_closed());
         open.map(|touched| (touched.partition, touched.execution.as_ref()))
     }
+}
+
+/// Where a record of the inbox lies.
+fn position(partition: &Partition, message: &InboxMessage) -> String {
+    format!("{}/{}/{}", partition.inbox, message.partition, message.offset)
 }

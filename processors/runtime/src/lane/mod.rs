@@ -37,6 +37,8 @@ const BATCH_MAX_BYTES: usize = 16 * 1024 * 1024;
 const DUE_PER_BATCH: usize = 256;
 /// The pauses after transactions that failed in a row, doubling.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Before a record is looked at again whose schema could not be looked up.
+const HELD: Duration = Duration::from_secs(1);
 /// How often the lag is told.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -241,6 +243,7 @@ impl<K: Kafka> Lane<K> {
             self.take_inputs(&mut batch)?;
         }
         self.stop_partitions(&batch);
+        self.hold_partitions(&batch);
         Ok(batch)
     }
 
@@ -319,7 +322,7 @@ impl<K: Kafka> Lane<K> {
             return;
         }
         self.lag_told = Instant::now();
-        for partition in self.partitions.values().filter(|partition| partition.is_at_rest()) {
+        for partition in self.partitions.values().filter(|partition| partition.is_restored()) {
             // One that does not answer speaks for its broker: the others need not be waited for.
             let Ok((_, end)) = self.kafka.inbox_range(partition.number) else { break };
             LagSeen { partition: partition.number, lag: end - partition.next_offset }.emit();

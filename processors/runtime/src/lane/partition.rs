@@ -1,6 +1,7 @@
 //! One assigned partition: being restored, or served.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thalweg_core::codec::Schemas;
@@ -11,11 +12,14 @@ use super::LaneError;
 use super::due::DueQueue;
 use super::wanted::Wanted;
 use crate::cache::PartitionCache;
+use crate::inbox_position::InboxPosition;
 use crate::kafka::{Kafka, KafkaFault};
 
 /// A partition that the lane owns.
 pub struct Partition {
     pub number: i32,
+    /// What positions in it call the inbox.
+    pub inbox: Arc<str>,
     pub cache: PartitionCache,
     pub phase: Phase,
     /// The lane's own next inbox offset: set by restore, moved by committed batches, always at least 0.
@@ -46,6 +50,8 @@ pub enum Phase {
     Reading(Reading),
     /// Inputs are taken.
     Served,
+    /// It is restored, and nothing is taken for a while: a record needs a schema that can't be looked up now.
+    Held { until: Instant },
     /// It is restored, and nothing is taken: it holds work that this router can't do.
     Stopped,
 }
@@ -65,9 +71,10 @@ pub struct Restored {
 }
 
 impl Partition {
-    pub fn new(number: i32) -> Partition {
+    pub fn new(number: i32, inbox: Arc<str>) -> Partition {
         Partition {
             number,
+            inbox,
             cache: PartitionCache::default(),
             phase: Phase::Locating { since: Instant::now() },
             next_offset: -1,
@@ -95,7 +102,7 @@ impl Partition {
     pub fn has_work(&self) -> bool {
         match self.phase {
             Phase::Served => !self.due.is_empty(),
-            Phase::Stopped => false,
+            Phase::Held { .. } | Phase::Stopped => false,
             Phase::Locating { .. } | Phase::Settling { .. } | Phase::Reading(_) => true,
         }
     }
@@ -103,6 +110,11 @@ impl Partition {
     /// Restored, whether it is served or stopped.
     pub fn is_at_rest(&self) -> bool {
         matches!(self.phase, Phase::Served | Phase::Stopped)
+    }
+
+    /// It has a cache, and an offset to go on from.
+    pub fn is_restored(&self) -> bool {
+        matches!(self.phase, Phase::Served | Phase::Held { .. } | Phase::Stopped)
     }
 
     pub fn is_served(&self) -> bool {
@@ -131,7 +143,12 @@ impl Partition {
                     self.phase = Phase::Reading(reading);
                 }
             }
-            Phase::Reading(_) | Phase::Served | Phase::Stopped => {}
+            Phase::Held { until } if until <= Instant::now() => {
+                if tolerate(kafka.serve(&[(self.number, self.next_offset)]))?.is_some() {
+                    self.phase = Phase::Served;
+                }
+            }
+            Phase::Reading(_) | Phase::Served | Phase::Held { .. } | Phase::Stopped => {}
         }
         Ok(())
     }
@@ -150,7 +167,12 @@ impl Partition {
             return self.cache.put(&key, value, schemas).map_err(unreadable);
         };
         let context = schemas.read_context(&value).map_err(unreadable)?;
-        reading.newest_applied = reading.newest_applied.max(context.applied_offset);
+        // An adoption writes every context of the partition anew, without an offset; what was before it is of another
+        // inbox.
+        reading.newest_applied = match context.applied_offset {
+            ..0 => -1,
+            applied => reading.newest_applied.max(applied),
+        };
         // What a failure has left is not due: it waits for a redrive.
         if context.pending.is_empty() || context.status.is_closed() {
             reading.pending.remove(id);
@@ -172,22 +194,16 @@ impl Partition {
     /// The contexts were read to their end: checks them against the inbox, and serves the partition.
     pub fn finish<K: Kafka>(&mut self, kafka: &mut K, schemas: &Schemas) -> Result<Option<Restored>, LaneError> {
         let Phase::Reading(reading) = &mut self.phase else { return Ok(None) };
-        let Some((start, end)) = tolerate(kafka.inbox_range(self.number))? else { return Ok(None) };
-        let replaced = |what: String| Err(LaneError::InboxReplaced { partition: self.number, what });
-        if reading.newest_applied >= end {
-            return replaced(format!(
-                "a context has applied offset {}, the inbox ends at {end}",
-                reading.newest_applied
-            ));
-        }
-        let offset = match self.next_offset {
-            -1 if reading.records == 0 => start,
-            -1 => return replaced("there are contexts, but no committed offset".to_owned()),
-            committed if committed < start => {
-                return replaced(format!("the committed offset {committed} lies before the inbox's start {start}"));
-            }
-            committed => committed,
+        let Some((begin, end)) = tolerate(kafka.inbox_range(self.number))? else { return Ok(None) };
+        let position = InboxPosition {
+            begin,
+            end,
+            committed: (self.next_offset >= 0).then_some(self.next_offset),
+            has_contexts: reading.records > 0,
+            newest_applied: reading.newest_applied,
         };
+        let replaced = |what| LaneError::InboxReplaced { partition: self.number, what };
+        let offset = position.next_offset().map_err(replaced)?;
         if tolerate(kafka.serve(&[(self.number, offset)]))?.is_none() {
             return Ok(None);
         }

@@ -60,9 +60,15 @@ impl Dev {
 }
 
 fn serve(config: &Config) -> Result<(), CommandError> {
-    let router = Router::start(config, Workflows::new().with(claims::workflow()), None)?;
-    output::print(&greeting(config, router.admin_addr()))?;
-    Ok(router.run_until_signal()?)
+    let mut greeted = Ok(());
+    let greet = |router: &Router| {
+        greeted = output::print(&greeting(config, router.admin_addr()));
+        if greeted.is_err() {
+            router.stop();
+        }
+    };
+    Router::run(config, Workflows::new().with(claims::workflow()), None, greet)?;
+    greeted
 }
 
 fn greeting(config: &Config, admin: SocketAddr) -> String {

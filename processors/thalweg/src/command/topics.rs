@@ -1,5 +1,7 @@
 //! `thalweg topics`
 
+mod adopt;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,12 @@ pub struct Topics {
     /// Replicas of each partition of the topics that are created [default: as the brokers have it]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     replication: Option<i32>,
+    /// Say, for each partition, whether the inbox fits the contexts, and what would make routers go on where it does not
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, conflicts_with = "replication")]
+    adopt: Option<Option<adopt::Inbox>>,
+    /// With --adopt: do it
+    #[arg(long, requires = "adopt")]
+    execute: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -36,6 +44,9 @@ impl Topics {
     /// Where a topic can't be created, or one that exists has a fault.
     pub fn run(self, settings: &Settings) -> Result<(), CommandError> {
         let config = settings.load()?;
+        if let Some(which) = self.adopt {
+            return adopt::run(&config, which, self.execute, &self.output);
+        }
         Connection::open(&config)?;
         let report = create(&config, self.replication.unwrap_or(REPLICATION_OF_BROKER))?;
         let names: Vec<String> = wanted_topics(&config).into_iter().map(|topic| topic.name).collect();

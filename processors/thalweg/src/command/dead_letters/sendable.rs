@@ -6,7 +6,7 @@ use thalweg_core::inbound::{
 };
 use thalweg_core::redrive::Request;
 use thalweg_core::{Event, Limits};
-use thalweg_runtime::{Config, wall_clock};
+use thalweg_runtime::{Config, inbox_name, is_inbox, wall_clock};
 
 use super::letter::Letter;
 use crate::connection::Connection;
@@ -64,8 +64,13 @@ impl Sender<'_> {
         let Some(bytes) = letter.truncated() else { return Ok(Some(letter.value.clone())) };
         let inbox = self.connection.topics().inbox();
         for place in [HEADER_INPUT, HEADER_ORIGIN] {
-            let position: Option<Position> = letter.header(place).parse().ok();
-            let Some(position) = position.filter(|position| position.topic == inbox) else { continue };
+            let Ok(mut position) = letter.header(place).parse::<Position>() else { continue };
+            // In an inbox that was replaced since, another record lies there.
+            let replaced = self.decoder.registry()?.replaced(position.partition);
+            if position.topic != inbox_name(inbox, replaced) {
+                continue;
+            }
+            inbox.clone_into(&mut position.topic);
             if let Some(value) = self.fetch(&position)?
                 && value.len() == bytes
             {
@@ -99,7 +104,7 @@ impl Sender<'_> {
         let Some(origin) = letter.origin() else {
             return Ok(Sendable::Nothing("it does not say where it came from".to_owned()));
         };
-        if origin.topic != inbox || origin.partition >= self.connection.partition_count(inbox)? {
+        if !is_inbox(&origin.topic, inbox) || origin.partition >= self.connection.partition_count(inbox)? {
             return Ok(Sendable::Nothing(format!("it came from {origin}, and the inbox is {inbox}")));
         }
         let redrive = letter.next_redrive();

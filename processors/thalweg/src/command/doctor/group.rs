@@ -23,8 +23,13 @@ pub fn checks(examination: &Examination) -> Result<Vec<Check>, InspectionError> 
         Some(Answer::Unknown(why)) => return Ok(vec![without_coordinator(name, why)]),
         None => return Ok(vec![Check::unknown(AREA, "members", name, "there is no inbox").advice("see TOPICS")]),
     }
+    let group = match examination.inspector.group() {
+        // Nor does the in-process cluster keep the offsets that transactions commit.
+        Err(error) if error.is_unsupported() => return Ok(vec![without_groups(name)]),
+        group => group?,
+    };
     let partitions = examination.inbox_partitions();
-    let members = Members::of(examination.topics.inbox(), examination.inspector.group()?);
+    let members = Members::of(examination.topics.inbox(), group);
     let mut checks = members.checks(name, &partitions);
     let committed = examination.inspector.committed(&partitions)?;
     checks.extend(positions(examination, &members, &partitions, &committed)?);
@@ -35,6 +40,11 @@ fn without_coordinator(name: &str, why: &str) -> Check {
     Check::problem(AREA, "coordinator", name, why).expected("an answer of the group's coordinator").advice(
         "no router can join: see that __consumer_offsets has leaders, and offsets.topic.replication.factor above",
     )
+}
+
+fn without_groups(name: &str) -> Check {
+    let why = "these brokers list no groups, as the in-process broker of `thalweg dev`";
+    Check::unknown(AREA, "members", name, why).advice("whether routers run, and what waits: their /readyz and /metrics")
 }
 
 /// The group, and who owns which partition of the inbox.
@@ -155,8 +165,9 @@ fn has_contexts(examination: &Examination, partition: i32) -> Result<bool, Inspe
 fn never_committed(place: &str, group: &str) -> Check {
     Check::problem(AREA, "offset", place, "no committed offset, but contexts").code(ErrorCode::InboxReplaced).advice(
         format!(
-            "the group's offsets were deleted or have expired, so no router knows where to go on: set them \
-         (kafka-consumer-groups.sh --group {group} --topic {} --reset-offsets), or use a new namespace",
+            "the inbox was replaced, or the group's offsets were deleted or have expired, so no router knows where to \
+             go on: `thalweg topics --adopt` says what it would do about it; or set them yourself \
+             (kafka-consumer-groups.sh --group {group} --topic {} --reset-offsets)",
             place.replace('/', ":")
         ),
     )
@@ -172,8 +183,8 @@ fn lost(place: &str, position: i64, span: Span) -> Option<Check> {
         return None;
     };
     Some(Check::problem(AREA, "offset", place, found).expected(expected).code(ErrorCode::InboxReplaced).advice(
-        "the inbox was replaced, or its records were deleted before they were taken: bring it back, or use a new \
-         namespace",
+        "the inbox was replaced, or its records were deleted before they were taken: bring it back, or accept it: \
+         `thalweg topics --adopt` says what it would do",
     ))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thalweg_core::ErrorCode;
 use thalweg_core::codec::{Fingerprint, Schemas, fingerprint_of_text};
 use thalweg_runtime::inspection::{InspectionError, RegistryRecord};
-use thalweg_runtime::{registry_fingerprint, registry_key};
+use thalweg_runtime::{registry_fingerprint, registry_key, replaced_partition};
 
 use super::check::{Area, Check};
 use super::examination::Examination;
@@ -37,7 +37,7 @@ fn judge(topic: &str, records: &[RegistryRecord], has_run: bool) -> Vec<Check> {
         let Some(newest) = versions.last().filter(|record| record.value.is_some()) else { continue };
         let place = format!("{topic}/0/{} {}", newest.offset, shortened(&key, KEY_SHOWN));
         match registry_fingerprint(&key) {
-            None if is_mark(&key) => {}
+            None if is_mark(&key) || replaced_partition(&key).is_some() => {}
             None => checks.push(unknown(&place)),
             Some(fingerprint) => {
                 let found = schema(&place, fingerprint, versions);
