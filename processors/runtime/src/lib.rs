@@ -23,7 +23,7 @@ pub use clock::wall_clock;
 pub use config::{ClientSettings, Config, ConfigError, LANES_MAX, Overrides, PARTITIONS_MAX};
 pub use fail_point::{FailPoint, FailPoints};
 pub use health::{Health, InlineTask, LaneHealth};
-pub use lane::{Fixtures, Lane, LaneError};
+pub use lane::{Fixtures, Lane, LaneError, Retention};
 pub use log::{LogError, init_command_log, init_processor_log};
 pub use registry::{Registry, fingerprint_in as registry_fingerprint, key_of as registry_key};
 pub use tasks::InlineTasks;

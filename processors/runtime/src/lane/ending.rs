@@ -49,7 +49,7 @@ impl<K: Kafka> Lane<K> {
         }
     }
 
-    pub(super) fn take_effect(&mut self, batch: Batch, changed: Vec<ChangedRecord>) -> Result<(), LaneError> {
+    pub(super) fn take_effect(&mut self, mut batch: Batch, changed: Vec<ChangedRecord>) -> Result<(), LaneError> {
         let schemas = Arc::clone(&self.fixtures.schemas);
         // Of an execution that has closed no more than its stub is kept: its records need not pass through the cache.
         for record in changed.into_iter().filter(|record| !batch.closes(&record.key)) {
@@ -60,12 +60,14 @@ impl<K: Kafka> Lane<K> {
         }
         for (number, execution) in batch.executions() {
             let Some(partition) = self.partitions.get_mut(&number) else { continue };
+            partition.timers.set(execution.id(), execution.timers());
             if let Some(stub) = execution.stub() {
                 partition.cache.close(execution.id(), stub, &schemas);
             } else if execution.has_queued() {
                 partition.due.push(execution.id());
             }
         }
+        self.forgotten(std::mem::take(&mut batch.forgotten));
         for (number, offset) in &batch.offsets {
             if let Some(partition) = self.partitions.get_mut(number) {
                 partition.next_offset = *offset;
@@ -91,6 +93,9 @@ impl<K: Kafka> Lane<K> {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.due.put_back(id);
             }
+        }
+        for (number, _) in &batch.forgotten {
+            self.abandon_sweep(*number);
         }
         self.waiting.retain(|message| !batch.offsets.contains_key(&message.partition));
         for number in batch.offsets.into_keys() {
