@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use thalweg_core::inbound::STARTED;
+use thalweg_core::timer::WAITING_TIMED_OUT;
 use thalweg_core::{
-    Event, FanOut, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
+    Channel, Event, FanOut, NewEvent, NewTimer, Outcome, Pattern, RetryPolicy, Task, TaskContext, TaskError, WaitFor,
+    Workflow, Workflows, async_trait,
 };
 
 /// All of them.
@@ -20,6 +22,10 @@ pub fn all() -> Workflows {
         .with(checks())
         .with(mended())
         .with(nested())
+        .with(reminders())
+        .with(flaky())
+        .with(patient())
+        .with(approval())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -144,6 +150,90 @@ fn nested() -> Workflow {
             |event, _| Ok(Outcome::new().result(event.payload_value()["counts"].clone())),
         ))
         .task(on("outer", "outer.joined", |_, context| Ok(Outcome::new().complete(context.data.clone()))))
+}
+
+/// Sets data.timers timers for data.delay_ms milliseconds, and completes with the number of those that fired.
+fn reminders() -> Workflow {
+    Workflow::new("reminders", "1")
+        .task(on("set", STARTED, |_, context| {
+            let delay = Duration::from_millis(context.data["delay_ms"].as_u64().unwrap_or(0));
+            let timers = context.data["timers"].as_u64().unwrap_or(0);
+            let set = |outcome: Outcome, n| {
+                outcome.timer(NewTimer::after("reminder", delay, NewEvent::new("reminder.due", json!({"n": n}))))
+            };
+            Ok((0..timers).fold(Outcome::new(), set))
+        }))
+        .task(on("remind", "reminder.due", |_, context| {
+            let seen = context.data["seen"].as_u64().unwrap_or(0) + 1;
+            context.data["seen"] = json!(seen);
+            let all = context.data["timers"].as_u64() == Some(seen);
+            Ok(if all { Outcome::new().complete(json!(seen)) } else { Outcome::new() })
+        }))
+}
+
+/// Fails with BUSY before attempt data.works_at; tried four times, with delays of data of its policy.
+fn flaky() -> Workflow {
+    let policy = RetryPolicy::attempts(4).backoff(Duration::from_millis(300), 2.0, Duration::from_secs(1)).jitter(0.2);
+    Workflow::new("flaky", "1")
+        .task(Retried(
+            on("flaky", STARTED, |_, context| {
+                if i64::from(context.attempt) < context.data["works_at"].as_i64().unwrap_or(1) {
+                    return Err(TaskError::new("BUSY", "not yet"));
+                }
+                Ok(Outcome::new().emit(NewEvent::new("worked", json!({"attempt": context.attempt}))))
+            }),
+            policy,
+        ))
+        .task(on("beside", STARTED, |_, context| count(context, "beside")))
+        .task(on("done", "worked", |event, context| {
+            context.data["attempt"] = event.payload_value()["attempt"].clone();
+            Ok(Outcome::new().complete(context.data.clone()))
+        }))
+}
+
+/// A task with a retry policy.
+struct Retried(Handler, RetryPolicy);
+
+#[async_trait]
+impl Task for Retried {
+    fn task_id(&self) -> &str {
+        self.0.task_id()
+    }
+    fn handles_events(&self) -> &[Pattern] {
+        self.0.handles_events()
+    }
+    fn retry_policy(&self) -> &RetryPolicy {
+        &self.1
+    }
+    async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
+        self.0.handle_event(event, context).await
+    }
+}
+
+/// Waits data.ms milliseconds for `answer`, then goes on with `default` where data.default says so; raises an alert.
+fn patient() -> Workflow {
+    Workflow::new("patient", "1")
+        .task(on("ask", STARTED, |_, context| {
+            let wait =
+                WaitFor::event("answer").timeout(Duration::from_millis(context.data["ms"].as_u64().unwrap_or(0)));
+            let then = context.data["default"].as_bool() == Some(true);
+            let wait = if then { wait.on_timeout(NewEvent::new("default", json!({}))) } else { wait };
+            Ok(Outcome::new().wait_for(wait))
+        }))
+        .task(on("answered", "answer", |_, _| Ok(Outcome::new().complete(json!("answer")))))
+        .task(on("defaulted", "default", |_, _| Ok(Outcome::new().complete(json!("default")))))
+        .task(on("alert", WAITING_TIMED_OUT, |_, _| {
+            let alert = NewEvent::new("alert.raised", json!({}));
+            Ok(Outcome::new().emit(alert.on(Channel::NotificationEvents)))
+        }))
+}
+
+/// Waits for `approval.given` once `approval.asked` has come; what is given before is kept.
+fn approval() -> Workflow {
+    Workflow::new("approval", "1")
+        .awaits("approval.given")
+        .task(on("ask", "approval.asked", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("approval.given")))))
+        .task(on("given", "approval.given", |event, _| Ok(Outcome::new().complete(event.payload_value()))))
 }
 
 /// Does what data.way says: panics, blocks, awaits for ever, or fails; another task handles the same event well.

@@ -17,6 +17,8 @@ pub enum Kind {
     OutOfOrder,
     /// Something that happens once was recorded twice: a wait, a scope, a branch, the end of one of them.
     EffectTwice,
+    /// A timer fired before its time, or the timer of an event that tells otherwise.
+    TimerDiffers,
     /// Something ended or was answered that had not begun.
     EffectWithoutCause,
     /// An execution ended more than once, or went on after its end.

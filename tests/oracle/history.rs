@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg_core::effect::Effect;
-use thalweg_core::{Event, redrive};
+use thalweg_core::{Event, redrive, retry, timer};
 
 use super::anomaly::{Findings, Kind};
 use super::observed::{EventRecord, Observed};
@@ -13,7 +13,17 @@ pub const REJECTED: &str = "transition.rejected";
 /// Types of the events that tell the end of an execution.
 pub const ENDS: [&str; 3] = ["workflow.completed", "workflow.failed", "workflow.limit_exceeded"];
 /// Types of the engine's remarks: published about an event, handled by nobody.
-pub const REMARKS: [&str; 6] = [ENDS[0], ENDS[1], ENDS[2], "workflow.stalled", "task.failed", "event.unhandled"];
+pub const REMARKS: [&str; 9] = [
+    ENDS[0],
+    ENDS[1],
+    ENDS[2],
+    "workflow.stalled",
+    "task.failed",
+    "event.unhandled",
+    timer::FIRED,
+    retry::SCHEDULED,
+    retry::PERMANENTLY_FAILED,
+];
 /// Source of the events that the engine makes.
 pub const ENGINE: &str = "thalweg";
 
@@ -57,7 +67,7 @@ impl History<'_> {
         let payload = published.payload_value();
         let id = match published.event_type.as_str() {
             redrive::REQUESTED => &payload["event"]["event_id"],
-            redrive::RESUMED => &payload["event_id"],
+            redrive::RESUMED | retry::STARTED => &payload["event_id"],
             _ => return published,
         };
         let events = self.entries.iter().map(|entry| &entry.record.event);

@@ -143,7 +143,8 @@ fn outcomes<'a>(observed: &'a Observed, findings: &mut Findings) -> Vec<(String,
     }
     for record in observed.contexts.values() {
         let Stored::Root(root) = &record.stored else { continue };
-        for text in root.pending.iter().filter_map(|pending| pending.input.as_ref()) {
+        let early = root.early.iter().map(|early| &early.input);
+        for text in root.pending.iter().filter_map(|pending| pending.input.as_ref()).chain(early) {
             match text.parse() {
                 Ok(input) => outcomes.push((record.position.to_string(), input, Outcome::Pending(root))),
                 Err(error) => findings.add(Kind::Unreadable, &record.position, format!("pending: {error}")),

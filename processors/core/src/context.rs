@@ -7,6 +7,7 @@ use crate::event::Micros;
 use crate::json::Json;
 use crate::limits::INPUT_IDS_MAX;
 use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+use crate::timer::{Timer, TimerEvent};
 
 /// The root record of an execution (`schemas/context.avsc`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,12 @@ pub struct Context {
     pub processed: Vec<ProcessedEvent>,
     #[serde(default)]
     pub pending: Vec<Pending>,
+    #[serde(default)]
+    pub timers: Vec<Timer>,
+    #[serde(default)]
+    pub timer_events: Vec<TimerEvent>,
+    #[serde(default)]
+    pub early: Vec<EarlyEvent>,
 }
 
 impl Context {
@@ -52,10 +59,11 @@ impl Context {
         self.input_ids.chunks_exact(16).any(|known| known == id)
     }
 
-    /// Bytes of what grows beside `data` and the pending events: waits and scopes.
+    /// Bytes of what grows beside `data` and the events that are kept: waits, scopes and timers.
     pub fn bytes_beside_data(&self) -> usize {
         let waits: usize = self.waits.iter().map(Wait::bytes).sum();
-        waits + self.scopes.iter().map(String::len).sum::<usize>()
+        let timers: usize = self.timers.iter().map(Timer::bytes).sum();
+        waits + timers + self.scopes.iter().map(String::len).sum::<usize>()
     }
 
     /// Remembers an input id; the oldest leaves the window of [`INPUT_IDS_MAX`].
@@ -137,6 +145,20 @@ pub struct Pending {
     pub redrive: i32,
     #[serde(default)]
     pub opens: Option<BranchOpening>,
+}
+
+/// An event that came before its wait.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct EarlyEvent {
+    #[serde(with = "serde_bytes")]
+    pub event: Vec<u8>,
+    pub event_id: String,
+    pub input: String,
+    #[serde(default)]
+    pub redrive: i32,
+    #[serde(with = "crate::timestamp")]
+    pub until: Micros,
 }
 
 /// What the first event of a branch opens.

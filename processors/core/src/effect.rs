@@ -12,6 +12,7 @@ use crate::json::Json;
 use crate::merge_patch;
 use crate::redrive;
 use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+use crate::timer::Timer;
 
 /// One change. The field of an event that records it holds the variant's name as `kind` and its fields as `json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,19 @@ pub enum Effect {
     Closed(Closed),
     /// A task that gave up is run again; where that had failed the execution, it goes on.
     Redriven(Redriven),
+    /// A timer was set.
+    TimerSet(Box<Timer>),
+    /// A timer fired.
+    TimerFired(TimerRef),
+    /// A timer was set and will not fire.
+    TimerCancelled(TimerRef),
+}
+
+/// A timer, by its id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "one field")]
+pub struct TimerRef {
+    pub timer_id: String,
 }
 
 /// Fields of [`Effect::Created`].
@@ -163,6 +177,8 @@ impl Effect {
             Effect::Stalled {} => Ok("{}".to_owned()),
             Effect::Closed(closed) => serde_json::to_string(closed),
             Effect::Redriven(redriven) => serde_json::to_string(redriven),
+            Effect::TimerSet(timer) => serde_json::to_string(timer),
+            Effect::TimerFired(timer) | Effect::TimerCancelled(timer) => serde_json::to_string(timer),
         };
         RecordedEffect { kind: self.kind().to_owned(), json: Json::trusted(content.unwrap_or_default()) }
     }
@@ -196,12 +212,15 @@ impl Effect {
             Effect::Stalled {} => "stalled",
             Effect::Closed(_) => "closed",
             Effect::Redriven(_) => "redriven",
+            Effect::TimerSet(_) => "timer_set",
+            Effect::TimerFired(_) => "timer_fired",
+            Effect::TimerCancelled(_) => "timer_cancelled",
         }
     }
 }
 
 /// The kinds that this version knows.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 19] = [
     "created",
     "patch",
     "status",
@@ -218,6 +237,9 @@ pub const KINDS: [&str; 16] = [
     "stalled",
     "closed",
     "redriven",
+    "timer_set",
+    "timer_fired",
+    "timer_cancelled",
 ];
 
 /// The records of one execution, as far as they are known.
@@ -311,6 +333,9 @@ impl Records {
             input_ids: shell.map_or_else(Vec::new, |c| c.input_ids),
             processed: Vec::new(),
             pending: Vec::new(),
+            timers: Vec::new(),
+            timer_events: Vec::new(),
+            early: Vec::new(),
         });
     }
 
@@ -357,6 +382,7 @@ impl Records {
             let of_branch =
                 |wait: &Wait| wait.scope.as_ref() == Some(&done.scope) && wait.branch.as_ref() == Some(&done.branch);
             context.waits.retain(|wait| !of_branch(wait));
+            context.timers.retain(|timer| !timer.is_of(&done.scope, &done.branch));
         }
         if let Some(scope) = self.scopes.get_mut(&done.scope) {
             match done.status {
@@ -406,6 +432,7 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
                 context.waits.clear();
                 context.scopes.clear();
                 context.pending.clear();
+                context.timers.clear();
             }
         }
         Effect::Redriven(redriven) => {
@@ -418,17 +445,26 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
                 task.failures = 0;
             }
         }
+        Effect::TimerSet(timer) => {
+            context.timers.push(*timer);
+            context.stalled = false;
+        }
+        Effect::TimerFired(gone) | Effect::TimerCancelled(gone) => {
+            context.timers.retain(|timer| timer.timer_id != gone.timer_id);
+        }
         _ => {}
     }
 }
 
 /// A task's state after one more attempt.
-pub fn tried(context: &Context, task_id: &str, status: TaskStatus) -> TaskState {
-    let failures = context.tasks.iter().find(|task| task.task_id == task_id).map_or(0, |task| task.failures);
+pub fn tried(context: &Context, task_id: &str, status: TaskStatus, attempt: i32) -> TaskState {
+    let before = context.tasks.iter().find(|task| task.task_id == task_id).map_or(0, |task| task.failures);
+    // The failed attempts of a series are told together, by its last one.
+    let failures = before + attempt - 1;
     TaskState {
         task_id: task_id.to_owned(),
         status,
-        attempt: 1,
+        attempt,
         failures: failures + i32::from(status != TaskStatus::Success),
     }
 }

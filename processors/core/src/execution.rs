@@ -1,15 +1,16 @@
 //! One execution while it is worked on: its records, what is queued, and what has changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::apply::Current;
 use crate::codec::{self, CodecError};
-use crate::context::{Branch, BranchOpening, Context, ContextKey, Pending, RecordKey, Scope, Stub};
+use crate::context::{Branch, BranchOpening, Context, ContextKey, EarlyEvent, Pending, RecordKey, Scope, Stub};
 use crate::effect::Records;
 use crate::event::{Event, Micros};
 use crate::inbound::{Inbound, InputRef};
 use crate::redrive::REQUESTED;
 use crate::status::WorkflowStatus;
+use crate::timer::TimerEvent;
 
 /// Where the records of scopes and branches are found when they are needed.
 pub trait RecordStore {
@@ -64,6 +65,14 @@ impl Queued {
     }
 }
 
+/// An event that came before its wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Early {
+    pub queued: Queued,
+    /// When it is handled without the wait.
+    pub until: Micros,
+}
+
 /// An execution that is being worked on. [`crate::apply`] changes it; [`Execution::changed_records`] says what to write.
 #[derive(Debug)]
 pub struct Execution {
@@ -72,6 +81,10 @@ pub struct Execution {
     pub(crate) records: Records,
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) queued_in: HashMap<(String, String), usize>,
+    /// The events that timers keep, by the timer.
+    pub(crate) timer_events: BTreeMap<String, Box<Event>>,
+    /// What came before its wait, oldest first.
+    pub(crate) early: VecDeque<Early>,
     /// Bytes that `data` has at most, where they were counted: patches add to it what they could have added.
     data_bytes: Option<usize>,
     pub(crate) current: Option<Box<Current>>,
@@ -93,6 +106,8 @@ impl Execution {
             records: Records::default(),
             queue: VecDeque::new(),
             queued_in: HashMap::new(),
+            timer_events: BTreeMap::new(),
+            early: VecDeque::new(),
             data_bytes: None,
             current: None,
             held: None,
@@ -117,7 +132,7 @@ impl Execution {
     /// An open execution from its root record.
     ///
     /// # Errors
-    /// Where an event in `pending` can't be read.
+    /// Where an event in `pending` or of a timer can't be read.
     pub fn open(mut context: Context, schemas: &codec::Schemas) -> Result<Execution, CodecError> {
         let mut execution = Execution::with_life(&context.execution_id, Life::Open);
         for pending in std::mem::take(&mut context.pending) {
@@ -129,6 +144,16 @@ impl Execution {
                 input,
                 opens: pending.opens,
             });
+        }
+        for kept in std::mem::take(&mut context.timer_events) {
+            let event = schemas.read_event(&kept.event)?;
+            execution.timer_events.insert(kept.timer_id, Box::new(event));
+        }
+        for early in std::mem::take(&mut context.early) {
+            let input = InputRef { position: early.input, redrive: early.redrive.max(0) as u32 };
+            let event = Box::new(schemas.read_event(&early.event)?);
+            let queued = Queued { event, depth: 0, input: Some(input), opens: None, logged: false };
+            execution.early.push_back(Early { queued, until: early.until });
         }
         execution.records.context = Some(context);
         Ok(execution)
@@ -172,6 +197,20 @@ impl Execution {
     /// Its records as they stand.
     pub fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// When its next timer is due, or something else by the clock, and how many timers it has; none of one that is
+    /// closed.
+    pub fn timers(&self) -> Option<(Micros, usize)> {
+        let context = self.records.context.as_ref().filter(|_| !self.is_closed())?;
+        let early = self.early.iter().map(|early| early.until).min();
+        Some((context.next_due().into_iter().chain(early).min()?, context.timers.len()))
+    }
+
+    /// Bytes of the events that timers keep, and of those that came before their wait, roughly.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let early = self.early.iter().map(|early| &early.queued.event);
+        self.timer_events.values().chain(early).map(|event| kept_bytes(event)).sum()
     }
 
     /// Bytes that `data` has at most. Counted once: a patch adds no more than its own length.
@@ -268,12 +307,26 @@ impl Execution {
         if std::mem::take(&mut self.root_changed)
             && let Some(mut context) = self.records.context.take()
         {
+            if !self.timer_events.is_empty() {
+                context.timer_events = self.kept_by_timers(&context, schemas)?;
+            }
+            context.early = self.early.iter().map(|early| early_event(early, schemas)).collect::<Result<_, _>>()?;
             context.pending = self.queue.iter().map(|queued| pending(queued, schemas)).collect::<Result<_, _>>()?;
             changed.push((RecordKey::Root(self.id.clone()), schemas.write_context(&context)?));
             context.pending = Vec::new();
+            context.timer_events = Vec::new();
+            context.early = Vec::new();
             self.records.context = Some(context);
         }
         Ok(changed)
+    }
+
+    /// What the pending timers keep; what others had kept is dropped.
+    fn kept_by_timers(&mut self, context: &Context, schemas: &codec::Schemas) -> Result<Vec<TimerEvent>, CodecError> {
+        let pending: HashSet<&str> = context.timers.iter().map(|timer| timer.timer_id.as_str()).collect();
+        self.timer_events.retain(|timer_id, _| pending.contains(timer_id.as_str()));
+        let kept = self.timer_events.iter();
+        kept.map(|(id, event)| Ok(TimerEvent { timer_id: id.clone(), event: schemas.write_event(event)? })).collect()
     }
 
     fn inner_key(&self, scope: &str, branch: Option<String>) -> RecordKey {
@@ -292,6 +345,25 @@ impl Execution {
     pub fn created_at(&self) -> Option<Micros> {
         self.records.context.as_ref().map(|context| context.created_at)
     }
+}
+
+/// Bytes of an event in the root record, roughly: its texts, and Avro's framing.
+pub(crate) fn kept_bytes(event: &Event) -> usize {
+    event.envelope_bytes() + event.payload.as_ref().map_or(0, |json| json.as_str().len()) + KEPT_OVERHEAD_BYTES
+}
+
+/// Bytes of an event that is kept beside its texts: Avro framing, ids, numbers.
+const KEPT_OVERHEAD_BYTES: usize = 256;
+
+fn early_event(early: &Early, schemas: &codec::Schemas) -> Result<EarlyEvent, CodecError> {
+    let Queued { event, input, .. } = &early.queued;
+    Ok(EarlyEvent {
+        event: schemas.write_event(event)?,
+        event_id: event.event_id.clone(),
+        input: input.as_ref().map(|input| input.position.clone()).unwrap_or_default(),
+        redrive: input.as_ref().map_or(0, |input| input.redrive as i32),
+        until: early.until,
+    })
 }
 
 fn pending(queued: &Queued, schemas: &codec::Schemas) -> Result<Pending, CodecError> {

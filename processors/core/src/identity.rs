@@ -48,6 +48,13 @@ pub fn input_id(event_id: &str, redrive: u32) -> [u8; 16] {
     *derive(&[b"input", event_id.as_bytes(), &redrive.to_be_bytes()]).as_bytes()
 }
 
+/// A number from 0 to 1, 1 excluded, that derives from an id.
+pub fn share_of(id: &str) -> f64 {
+    // Its first 48 bits: the next are the version's, and the same in all.
+    let bits = derive(&[b"share", id.as_bytes()]).as_u128() >> 80;
+    bits as f64 / (1u64 << 48) as f64
+}
+
 /// Hash of an execution id by which caches find it.
 pub fn execution_hash(execution_id: &str) -> u128 {
     derive(&[b"execution", execution_id.as_bytes()]).as_u128()

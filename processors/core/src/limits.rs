@@ -21,6 +21,12 @@ pub const PENDING_MAX: usize = 4096;
 pub const WAITS_MAX: usize = 256;
 /// Scopes that one execution may have open.
 pub const SCOPES_MAX: usize = 1024;
+/// Timers that one execution may have pending, those of retries and waits among them.
+pub const TIMERS_MAX: usize = 1024;
+/// The longest time that a timer is set for, in milliseconds: ten years. What lies beyond is taken for a mistake.
+pub const TIMER_DELAY_MAX_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
+/// Events that one execution may keep that came before their wait.
+pub const EARLY_MAX: usize = 256;
 /// Bytes of results that a scope's completion event carries; beyond it refers to the branch records.
 pub const SCOPE_RESULTS_MAX_BYTES: usize = 128 * 1024;
 /// Bytes of an error message: a task may give any, and a refusal may quote any input.
@@ -48,6 +54,8 @@ pub struct Limits {
     pub context_max_bytes: usize,
     /// Events handled for one input before the rest waits as `pending`.
     pub step_max_events: u32,
+    /// Milliseconds for which an event is kept that came before its wait.
+    pub early_ttl_ms: u64,
     /// Emissions in a row, each caused by the one before it, before the execution ends.
     pub chain_max_depth: u32,
 }
@@ -59,6 +67,7 @@ impl Default for Limits {
             effects_max_bytes: 448 * 1024,
             context_max_bytes: 960 * 1024,
             step_max_events: 256,
+            early_ttl_ms: 24 * 3600 * 1000,
             chain_max_depth: 1000,
         }
     }

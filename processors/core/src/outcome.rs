@@ -1,9 +1,12 @@
 //! What a task decides. The same shape is the JSON that a remote worker sends.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::channel::Channel;
+use crate::event::Micros;
 use crate::message_class::MessageClass;
 
 /// What a task decided about the event that it handled. Built up: `Outcome::new().emit(...).complete(...)`.
@@ -16,6 +19,11 @@ pub struct Outcome {
     pub fan_out: Option<FanOut>,
     /// Events from outside that the execution now waits for.
     pub wait_for: Vec<WaitFor>,
+    /// Events of this execution for a later time.
+    pub timer: Vec<NewTimer>,
+    /// Names of timers that shall not fire: those of the branch in which the event was handled, or outside of any
+    /// branch those of the execution as a whole.
+    pub cancel_timer: Vec<String>,
     /// Ends the execution: SUCCESS, with this result.
     pub complete: Option<Value>,
     /// Ends the branch, or outside of any branch the execution: FAILED.
@@ -47,6 +55,18 @@ impl Outcome {
     /// Waits for an event of this type.
     pub fn wait_for(mut self, wait: WaitFor) -> Outcome {
         self.wait_for.push(wait);
+        self
+    }
+
+    /// Sets a timer.
+    pub fn timer(mut self, timer: NewTimer) -> Outcome {
+        self.timer.push(timer);
+        self
+    }
+
+    /// Cancels the timers of this name.
+    pub fn cancel_timer(mut self, name: &str) -> Outcome {
+        self.cancel_timer.push(name.to_owned());
         self
     }
 
@@ -112,6 +132,35 @@ impl NewEvent {
     pub fn on(mut self, channel: Channel) -> NewEvent {
         self.channel = Some(channel);
         self
+    }
+}
+
+/// An event for a later time. It is durable: it fires once, not before its time, wherever the execution is then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTimer {
+    /// Name by which it can be cancelled; several may have the same.
+    pub name: String,
+    /// Milliseconds from now on. Either this or `at` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// The time, as microseconds since the epoch, in JSON also RFC 3339; what is past is due at once.
+    #[serde(default, with = "crate::timestamp::optional", skip_serializing_if = "Option::is_none")]
+    pub at: Option<Micros>,
+    /// What is emitted then, in the branch in which the timer was set.
+    pub event: NewEvent,
+}
+
+impl NewTimer {
+    /// Emits `event` after `delay`, in whole milliseconds.
+    pub fn after(name: &str, delay: Duration, event: NewEvent) -> NewTimer {
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        NewTimer { name: name.to_owned(), delay_ms: Some(delay_ms), at: None, event }
+    }
+
+    /// Emits `event` at `at`, in microseconds since the epoch.
+    pub fn at(name: &str, at: Micros, event: NewEvent) -> NewTimer {
+        NewTimer { name: name.to_owned(), delay_ms: None, at: Some(at), event }
     }
 }
 
@@ -205,12 +254,37 @@ pub struct WaitFor {
     /// Where given, its correlation_id must be this.
     #[serde(default)]
     pub correlation_key: Option<String>,
+    /// Milliseconds after which it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// What is emitted then, in the branch that waited. Without it the branch fails, or outside of any branch the
+    /// execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_timeout: Option<NewEvent>,
 }
 
 impl WaitFor {
     /// Waits for any event of this type.
     pub fn event(event_type: &str) -> WaitFor {
-        WaitFor { event_type: event_type.to_owned(), correlation_key: None }
+        WaitFor { event_type: event_type.to_owned(), correlation_key: None, timeout_ms: None, on_timeout: None }
+    }
+
+    /// Waits for one with this correlation_id.
+    pub fn key(mut self, correlation_key: &str) -> WaitFor {
+        self.correlation_key = Some(correlation_key.to_owned());
+        self
+    }
+
+    /// Waits no longer than this, in whole milliseconds.
+    pub fn timeout(mut self, timeout: Duration) -> WaitFor {
+        self.timeout_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// Emits `event` where the answer did not come in time.
+    pub fn on_timeout(mut self, event: NewEvent) -> WaitFor {
+        self.on_timeout = Some(event);
+        self
     }
 }
 

@@ -12,6 +12,7 @@ use crate::inbound::{self, Refusal};
 use crate::json::Json;
 use crate::limits::{ENVELOPE_MAX_BYTES, Limits};
 use crate::message_class::MessageClass;
+use crate::retry;
 use crate::status::{TaskStatus, WorkflowStatus};
 
 /// The event type that asks to run a task again that gave up.
@@ -144,7 +145,7 @@ pub(crate) fn handled_payload(published: &Event) -> Option<Json> {
     let json = published.payload.as_ref();
     match published.event_type.as_str() {
         REQUESTED => Request::of(published).ok()?.event.payload,
-        RESUMED => {
+        RESUMED | retry::STARTED => {
             let resumed: Resumed = serde_json::from_str(json?.as_str()).ok()?;
             resumed.payload.map(|payload| Json::trusted(payload.get()))
         }
@@ -152,7 +153,7 @@ pub(crate) fn handled_payload(published: &Event) -> Option<Json> {
     }
 }
 
-/// The payload of [`RESUMED`]: which event is handled, and its payload where that is a result.
+/// The payload of [`RESUMED`], and of [`retry::STARTED`]: which event is handled, and its payload where that is a result.
 pub(crate) fn resumed_payload(event: &Event, with_payload: bool) -> Option<Json> {
     #[derive(Serialize)]
     struct Resumed<'a> {

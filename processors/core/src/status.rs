@@ -35,10 +35,15 @@ impl WorkflowStatus {
 }
 
 string_enum! {
-    /// Status of a task's attempt.
+    /// Status of a task's attempt. FAILED and RETRY_SCHEDULED are written in events, and not in contexts yet: older
+    /// builds do not know them.
     TaskStatus {
         /// It returned an outcome.
         Success = "SUCCESS",
+        /// An attempt failed.
+        Failed = "FAILED",
+        /// It failed, and will be tried again.
+        RetryScheduled = "RETRY_SCHEDULED",
         /// It failed, and is not tried again.
         PermanentlyFailed = "PERMANENTLY_FAILED",
         /// It ran past its deadline.

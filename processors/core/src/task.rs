@@ -9,6 +9,7 @@ use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
 use crate::outcome::Outcome;
 use crate::pattern::Pattern;
+use crate::retry::{self, RetryPolicy};
 
 /// A handler of events of one workflow.
 ///
@@ -20,6 +21,11 @@ pub trait Task: Send + Sync {
 
     /// The event types that it handles.
     fn handles_events(&self) -> &[Pattern];
+
+    /// When it is tried again that fails. Unless it says so it is not.
+    fn retry_policy(&self) -> &RetryPolicy {
+        &retry::NEVER
+    }
 
     /// Handles one event: reads it, changes `context.data` in place, and says what follows.
     async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError>;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::pattern::Pattern;
 use crate::task::Task;
 
 /// A workflow: its tasks in the order in which they are called for an event that several handle.
@@ -13,18 +14,31 @@ pub struct Workflow {
     /// Its version, put on the events of executions that it starts.
     pub version: String,
     tasks: Vec<Arc<dyn Task>>,
+    awaited: Vec<Pattern>,
 }
 
 impl Workflow {
     /// A workflow without tasks yet.
     pub fn new(id: &str, version: &str) -> Workflow {
-        Workflow { id: id.to_owned(), version: version.to_owned(), tasks: Vec::new() }
+        Workflow { id: id.to_owned(), version: version.to_owned(), tasks: Vec::new(), awaited: Vec::new() }
     }
 
     /// Adds a task.
     pub fn task(mut self, task: impl Task + 'static) -> Workflow {
         self.tasks.push(Arc::new(task));
         self
+    }
+
+    /// Events from outside of these types (`a.b.c`, `a.b.*`, `*`) are answers: one that comes before a wait for it is kept
+    /// until the wait is opened.
+    pub fn awaits(mut self, pattern: &str) -> Workflow {
+        self.awaited.push(Pattern::new(pattern));
+        self
+    }
+
+    /// Is an event of this type an answer?
+    pub fn is_awaited(&self, event_type: &str) -> bool {
+        self.awaited.iter().any(|pattern| pattern.matches(event_type))
     }
 
     /// Its tasks, in the order of registration.

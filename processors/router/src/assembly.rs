@@ -13,7 +13,7 @@ use thalweg_core::{Channel, Limits, Workflows};
 use thalweg_runtime::kafka::{KafkaFault, KafkaSettings, NotAuthorized, RdKafka, is_denied};
 use thalweg_runtime::{
     Config, DEAD_LETTER_RECORD_MAX_BYTES, FailPoints, Fixtures, InlineTasks, Lane, LaneError, LaneHealth, Registry,
-    Topics,
+    Retention, Topics,
 };
 use tokio::runtime::Handle;
 
@@ -87,6 +87,7 @@ impl Parts {
                 effects_max_bytes: config.effects_max_bytes,
                 context_max_bytes: config.context_max_bytes,
                 step_max_events: config.step_max_events,
+                early_ttl_ms: config.early_ttl_ms,
                 ..Limits::default()
             },
             tasks: InlineTasks::new(runtime.clone(), deadline, health.clone()),
@@ -99,6 +100,10 @@ impl Parts {
             commit_interval: Duration::from_millis(config.commit_interval_ms),
             step_max: Duration::from_millis(config.step_max_ms),
             restore_patience: Duration::from_millis(config.transaction_timeout_ms) * RESTORE_PATIENCE,
+            retention: Retention {
+                after: Duration::from_millis(config.retention_ms),
+                closed_max: config.retention_max_executions,
+            },
         };
         Ok(Lane::new(kafka, Arc::new(fixtures), health, fail_points, stop))
     }

@@ -4,12 +4,12 @@
 //! here, and an open execution costs its bytes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_core::context::{Branch, ContextKey, RecordKey, Scope, Stub};
 use thalweg_core::identity::execution_hash;
-use thalweg_core::{Execution, RecordStore, ScopeStatus};
+use thalweg_core::{Execution, Micros, RecordStore, ScopeStatus, WorkflowStatus};
 
 /// Takes a part of a key that is a hash already.
 #[derive(Default)]
@@ -23,6 +23,9 @@ impl Hasher for PassThrough {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
     fn write_u128(&mut self, hash: u128) {
         self.0 = hash as u64;
@@ -49,11 +52,60 @@ struct InnerRecords {
     branches: BTreeMap<String, Branches>,
 }
 
+/// An execution hash that takes no room to be aligned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ClosedKey(u64, u64);
+
+impl From<u128> for ClosedKey {
+    fn from(hash: u128) -> ClosedKey {
+        ClosedKey((hash >> 64) as u64, hash as u64)
+    }
+}
+
+impl Hash for ClosedKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.1);
+    }
+}
+
+/// A stub in as few bytes as it needs: there may be millions of them.
+#[derive(Clone, Copy)]
+struct PackedStub {
+    applied_offset: i64,
+    start_hash: u64,
+    /// Seconds since the epoch, rounded up.
+    completed_at: u32,
+    status: WorkflowStatus,
+}
+
+impl PackedStub {
+    fn new(stub: Stub) -> PackedStub {
+        PackedStub {
+            applied_offset: stub.applied_offset,
+            start_hash: stub.start_hash,
+            completed_at: u32::try_from(stub.completed_at.max(0) as u64 / MICROS).map_or(u32::MAX, |s| s + 1),
+            status: stub.status,
+        }
+    }
+
+    fn stub(self) -> Stub {
+        Stub {
+            status: self.status,
+            completed_at: Micros::from(self.completed_at) * MICROS as Micros,
+            applied_offset: self.applied_offset,
+            start_hash: self.start_hash,
+        }
+    }
+}
+
+/// Microseconds of a second.
+const MICROS: u64 = 1_000_000;
+
 /// What a lane knows of one partition's executions.
 #[derive(Default)]
 pub struct PartitionCache {
     open: ByExecution<OpenRecords>,
-    closed: ByExecution<Stub>,
+    closed: HashMap<ClosedKey, PackedStub, BuildHasherDefault<PassThrough>>,
     bytes: usize,
     open_scopes: usize,
 }
@@ -84,10 +136,10 @@ impl PartitionCache {
     pub fn execution(&self, id: &str, schemas: &Schemas) -> Result<Execution, CodecError> {
         let hash = execution_hash(id);
         let root = self.open.get(&hash).and_then(|records| records.root.as_ref());
-        if let Some(stub) = self.closed.get(&hash) {
+        if let Some(stub) = self.closed.get(&hash.into()).map(|stub| stub.stub()) {
             return match root {
                 Some(root) => Execution::closed_with(schemas.read_context(root)?, schemas),
-                None => Ok(Execution::closed(id, *stub)),
+                None => Ok(Execution::closed(id, stub)),
             };
         }
         match root {
@@ -107,7 +159,7 @@ impl PartitionCache {
 
     fn put_root(&mut self, id: &str, value: Vec<u8>) {
         let hash = execution_hash(id);
-        self.closed.remove(&hash);
+        self.closed.remove(&hash.into());
         self.bytes += value.len();
         let old = self.open.entry(hash).or_default().root.replace(value.into());
         self.bytes -= old.map_or(0, |old| old.len());
@@ -116,7 +168,7 @@ impl PartitionCache {
     fn put_inner(&mut self, key: &ContextKey, value: Vec<u8>, schemas: &Schemas) -> Result<(), CodecError> {
         let hash = execution_hash(&key.execution_id);
         // One that failed and has records may go on.
-        if self.closed.contains_key(&hash) && !self.open.contains_key(&hash) {
+        if self.closed.contains_key(&hash.into()) && !self.open.contains_key(&hash) {
             return Ok(());
         }
         let inner = self.open.entry(hash).or_default().inner.get_or_insert_default();
@@ -139,14 +191,14 @@ impl PartitionCache {
     pub fn close(&mut self, id: &str, stub: Stub, schemas: &Schemas) {
         let hash = execution_hash(id);
         self.forget(hash, schemas);
-        self.closed.insert(hash, stub);
+        self.closed.insert(hash.into(), PackedStub::new(stub));
     }
 
     /// While records are read back: the execution failed, and a record further on may tell that it goes on. What it has
     /// of scopes and branches stays until [`PartitionCache::drop_orphans`]; with its root record it stays for a redrive.
     pub fn fail(&mut self, id: &str, stub: Stub, root: Option<Vec<u8>>) {
         let hash = execution_hash(id);
-        self.closed.insert(hash, stub);
+        self.closed.insert(hash.into(), PackedStub::new(stub));
         self.bytes += root.as_ref().map_or(0, Vec::len);
         let old = std::mem::replace(&mut self.open.entry(hash).or_default().root, root.map(Into::into));
         self.bytes -= old.map_or(0, |old| old.len());
@@ -158,7 +210,7 @@ impl PartitionCache {
             RecordKey::Root(id) => {
                 let hash = execution_hash(id);
                 self.forget(hash, schemas);
-                self.closed.remove(&hash);
+                self.forget_closed(hash);
             }
             RecordKey::Inner(key) => {
                 let Some(records) = self.open.get_mut(&execution_hash(&key.execution_id)) else { return };
@@ -182,6 +234,36 @@ impl PartitionCache {
             self.open_scopes -= usize::from(open);
         }
         self.bytes -= inner.branches.values().flat_map(Branches::values).map(|branch| branch.len()).sum::<usize>();
+    }
+
+    /// Is there a record of this execution, so that it is open, or wanted by a redrive?
+    pub fn is_open(&self, execution: u128) -> bool {
+        self.open.contains_key(&execution)
+    }
+
+    /// Is it closed, and has no record here, and did it end by then, in seconds since the epoch?
+    pub fn is_closed_by(&self, execution: u128, cutoff: u32) -> bool {
+        let stub = self.closed.get(&execution.into());
+        stub.is_some_and(|stub| stub.completed_at <= cutoff) && !self.is_open(execution)
+    }
+
+    /// What ended by then is to be forgotten, where there is something: it ended before `before`, or is among the first
+    /// that ended of more than `closed_max`.
+    pub fn cutoff(&self, before: Micros, closed_max: usize) -> Option<u32> {
+        let mut cutoff = u32::try_from(before.max(0) as u64 / MICROS).unwrap_or(u32::MAX);
+        if let Some(last) = self.closed.len().checked_sub(closed_max.saturating_add(1)) {
+            let mut times: Vec<u32> = self.closed.values().map(|stub| stub.completed_at).collect();
+            cutoff = cutoff.max(*times.select_nth_unstable(last).1);
+        }
+        self.closed.values().any(|stub| stub.completed_at <= cutoff).then_some(cutoff)
+    }
+
+    /// Nothing stays of a closed execution.
+    pub fn forget_closed(&mut self, execution: u128) {
+        self.closed.remove(&execution.into());
+        if self.closed.len() < self.closed.capacity() / 4 {
+            self.closed.shrink_to(self.closed.len() * 2);
+        }
     }
 
     /// After restore: scopes and branches whose execution has no root record are left over from one that is gone.
@@ -268,6 +350,35 @@ mod tests {
         });
         assert!(!cache.execution("e", &schemas).unwrap().is_closed());
         assert!(CachedRecords { cache: &cache, schemas: &schemas }.scope("e", "s").is_some());
+    }
+
+    /// The map grows when seven of eight places are taken, and a place has a byte beside its content.
+    #[test]
+    fn a_closed_execution_takes_a_hundred_bytes_at_most() {
+        let place = size_of::<(ClosedKey, PackedStub)>() + 1;
+        assert!(place * 2 * 8 / 7 <= 100, "{place} bytes");
+    }
+
+    #[test]
+    fn what_ended_long_ago_is_forgotten_and_beyond_the_limit_what_ended_first() {
+        let mut cache = PartitionCache::default();
+        let schemas = Schemas::new().unwrap();
+        for second in 1..=9 {
+            let stub = Stub { completed_at: second * 1_000_000, ..Stub::of(&root(WorkflowStatus::Success)) };
+            cache.close(&second.to_string(), stub, &schemas);
+        }
+        let hash = |second: u32| execution_hash(&second.to_string());
+        // Times are rounded up.
+        assert_eq!(cache.cutoff(1_999_999, 9), None);
+        assert_eq!(cache.cutoff(4_000_000, 9), Some(4));
+        assert!(cache.is_closed_by(hash(3), 4) && !cache.is_closed_by(hash(4), 4));
+        assert_eq!(cache.cutoff(0, 7), Some(3), "two too many");
+        assert_eq!(cache.cutoff(0, 9), None);
+        for second in 1..=9 {
+            cache.forget_closed(hash(second));
+        }
+        assert_eq!(cache.bytes(), 0);
+        assert!(cache.closed.capacity() < 4, "the map gives back what it had");
     }
 
     #[test]

@@ -127,6 +127,18 @@ pub struct Config {
     /// `context.max.bytes`: bytes of an execution's context. Default 960 KiB.
     #[serde(rename = "context.max.bytes")]
     pub context_max_bytes: usize,
+    /// `early.ttl.ms`: milliseconds for which an event is kept that came before its wait. Default 24
+    /// hours.
+    #[serde(rename = "early.ttl.ms")]
+    pub early_ttl_ms: u64,
+    /// `retention.ms`: milliseconds for which a closed execution is remembered, in the contexts too.
+    /// Default 24 hours.
+    #[serde(rename = "retention.ms")]
+    pub retention_ms: u64,
+    /// `retention.max.executions`: closed executions of a partition that are remembered at most.
+    /// Default 1,000,000.
+    #[serde(rename = "retention.max.executions")]
+    pub retention_max_executions: usize,
     /// `channels`: the topics of channels that do not have the default one.
     #[serde(deserialize_with = "channel_map")]
     pub channels: BTreeMap<Channel, String>,
@@ -177,6 +189,9 @@ impl Default for Config {
             payload_max_bytes: 512 * 1024,
             effects_max_bytes: 448 * 1024,
             context_max_bytes: 960 * 1024,
+            early_ttl_ms: 24 * 3600 * 1000,
+            retention_ms: 24 * 3600 * 1000,
+            retention_max_executions: 1_000_000,
             channels: BTreeMap::new(),
             kafka: ClientSettings::default(),
         }

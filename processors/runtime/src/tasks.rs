@@ -28,6 +28,7 @@ impl InlineTasks {
     /// Runs one task to its end or its deadline. A task that awaits is cut there; one that blocks is failed on return.
     pub fn run(&self, call: TaskCall) -> TaskRun {
         let TaskCall { task, event, mut context } = call;
+        let deadline = task.retry_policy().attempt_timeout.map_or(self.deadline, |own| own.min(self.deadline));
         let began = Instant::now();
         let busy = self.health.inline_task(Arc::from(task.task_id()));
         let guard = self.runtime.enter();
@@ -37,7 +38,7 @@ impl InlineTasks {
             match handling.as_mut().now_or_never() {
                 Some(result) => Some(result),
                 None => self.runtime.block_on(async {
-                    let left = self.deadline.saturating_sub(began.elapsed());
+                    let left = deadline.saturating_sub(began.elapsed());
                     tokio::time::timeout(left, handling).await.ok()
                 }),
             }
@@ -45,25 +46,28 @@ impl InlineTasks {
         drop(guard);
         drop(busy);
         let ran = began.elapsed();
-        let result = self.judge(handled, ran).map(|outcome| (outcome, context.data));
+        let result = judge(handled, ran, deadline).map(|outcome| (outcome, context.data));
         TaskRun { result, duration_ms: ran.as_secs_f64() * 1000.0 }
     }
+}
 
-    fn judge(
-        &self,
-        handled: std::thread::Result<Option<Result<Outcome, TaskError>>>,
-        ran: Duration,
-    ) -> Result<Outcome, TaskFailure> {
-        let failure = |code, message| TaskFailure { code, task_code: None, message };
-        match handled {
-            Err(panic) => Err(failure(ErrorCode::TaskPanicked, panic_text(panic.as_ref()))),
-            Ok(Some(Err(error))) => Err(error.into()),
-            Ok(Some(Ok(outcome))) if ran <= self.deadline => Ok(outcome),
-            Ok(None | Some(Ok(_))) => Err(failure(
-                ErrorCode::TaskTimedOut,
-                format!("it ran past its deadline of {} ms (inline.deadline.ms)", self.deadline.as_millis()),
-            )),
-        }
+fn judge(
+    handled: std::thread::Result<Option<Result<Outcome, TaskError>>>,
+    ran: Duration,
+    deadline: Duration,
+) -> Result<Outcome, TaskFailure> {
+    let failure = |code, message| TaskFailure { code, task_code: None, message };
+    match handled {
+        Err(panic) => Err(failure(ErrorCode::TaskPanicked, panic_text(panic.as_ref()))),
+        Ok(Some(Err(error))) => Err(error.into()),
+        Ok(Some(Ok(outcome))) if ran <= deadline => Ok(outcome),
+        Ok(None | Some(Ok(_))) => Err(failure(
+            ErrorCode::TaskTimedOut,
+            format!(
+                "it ran past its deadline of {} ms (inline.deadline.ms, or its policy's attempt_timeout)",
+                deadline.as_millis()
+            ),
+        )),
     }
 }
 
@@ -75,7 +79,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use thalweg_core::task::{Task, TaskContext};
-    use thalweg_core::{Event, Pattern, async_trait};
+    use thalweg_core::{Event, Pattern, RetryPolicy, async_trait};
 
     use super::*;
 
@@ -87,7 +91,8 @@ mod tests {
         Blocks,
     }
 
-    struct Behaving(Way);
+    /// With an attempt time-out, where it has one.
+    struct Behaving(Way, RetryPolicy);
 
     #[async_trait]
     impl Task for Behaving {
@@ -96,6 +101,9 @@ mod tests {
         }
         fn handles_events(&self) -> &[Pattern] {
             &[]
+        }
+        fn retry_policy(&self) -> &RetryPolicy {
+            &self.1
         }
         async fn handle_event(&self, _: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
             context.data = serde_json::json!({"ran": true});
@@ -110,9 +118,13 @@ mod tests {
     }
 
     fn run(way: Way) -> Result<(), ErrorCode> {
+        run_within(way, Duration::from_millis(20), RetryPolicy::attempts(1))
+    }
+
+    fn run_within(way: Way, deadline: Duration, policy: RetryPolicy) -> Result<(), ErrorCode> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         let (_health, mut lanes) = crate::health::Health::new(1, Duration::from_secs(60));
-        let tasks = InlineTasks::new(runtime.handle().clone(), Duration::from_millis(20), lanes.remove(0));
+        let tasks = InlineTasks::new(runtime.handle().clone(), deadline, lanes.remove(0));
         let context = TaskContext {
             data: serde_json::json!({}),
             execution_id: "e".into(),
@@ -121,7 +133,7 @@ mod tests {
             idempotency_key: "k".into(),
             now: 0,
         };
-        let call = TaskCall { task: Arc::new(Behaving(way)), event: Arc::new(Event::new("x", 0)), context };
+        let call = TaskCall { task: Arc::new(Behaving(way, policy)), event: Arc::new(Event::new("x", 0)), context };
         tasks.run(call).result.map(|_| ()).map_err(|failure| failure.code)
     }
 
@@ -129,6 +141,14 @@ mod tests {
     fn a_task_fails_alone() {
         assert_eq!(run(Way::Returns), Ok(()));
         assert_eq!(run(Way::Panics), Err(ErrorCode::TaskPanicked));
+        assert_eq!(run(Way::AwaitsForEver), Err(ErrorCode::TaskTimedOut));
+        assert_eq!(run(Way::Blocks), Err(ErrorCode::TaskTimedOut));
+    }
+
+    #[test]
+    fn an_attempt_has_a_deadline_of_its_own() {
+        let policy = RetryPolicy::attempts(2).attempt_timeout(Duration::from_millis(20));
+        let run = |way| run_within(way, Duration::from_secs(60), policy.clone());
         assert_eq!(run(Way::AwaitsForEver), Err(ErrorCode::TaskTimedOut));
         assert_eq!(run(Way::Blocks), Err(ErrorCode::TaskTimedOut));
     }

@@ -15,7 +15,7 @@ use crate::oracle::history::History;
 use crate::oracle::observed::{Observed, Stored};
 
 /// What the events do not tell: the inbox does, and [`super::windows`] asks it.
-const TOLD_ELSEWHERE: [&str; 4] = ["applied_offset", "input_ids", "processed", "pending"];
+const TOLD_ELSEWHERE: [&str; 6] = ["applied_offset", "input_ids", "processed", "pending", "timer_events", "early"];
 /// Characters of a value that are shown.
 const SHOWN: usize = 300;
 

@@ -59,6 +59,8 @@ fn says(effect: &Effect) -> Vec<Says> {
             added.iter().map(|p| Says::Begins(format!("pending {} at depth {}", p.event_id, p.depth))).collect()
         }
         Effect::PendingTaken(taken) => one(Says::Ends(format!("pending {} at depth {}", taken.event_id, taken.depth))),
+        Effect::TimerSet(timer) => one(Says::Begins(format!("timer {}", timer.timer_id))),
+        Effect::TimerFired(gone) | Effect::TimerCancelled(gone) => one(Says::Ends(format!("timer {}", gone.timer_id))),
         Effect::Patch(_)
         | Effect::Status(_)
         | Effect::Task(_)

@@ -8,6 +8,7 @@ mod events;
 mod inputs;
 mod joins;
 mod offsets;
+mod timers;
 mod windows;
 
 use thalweg_core::context::RecordKey;
@@ -68,6 +69,7 @@ impl Observed {
         inputs::check(&view, &mut findings);
         dead_letters::check(&view, &mut findings);
         offsets::check(&view, &mut findings);
+        timers::check(&view, &mut findings);
         let anomalies = findings.into_sorted();
         if anomalies.is_empty() { Ok(summary(&view)) } else { Err(anomalies) }
     }

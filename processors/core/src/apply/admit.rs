@@ -109,6 +109,9 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
         input_ids: Vec::new(),
         processed: Vec::new(),
         pending: Vec::new(),
+        timers: Vec::new(),
+        timer_events: Vec::new(),
+        early: Vec::new(),
     });
     Verdict::Take
 }

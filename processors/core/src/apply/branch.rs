@@ -12,6 +12,7 @@ use crate::json::Json;
 use crate::limits::SCOPE_RESULTS_MAX_BYTES;
 use crate::message_class::MessageClass;
 use crate::status::{BranchStatus, ScopeStatus, WorkflowStatus};
+use crate::timer::{Purpose, WAITING_TIMED_OUT};
 
 /// How a branch ends.
 pub(super) enum Ending {
@@ -44,7 +45,7 @@ pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &St
     if let Some((scope, branch)) = current.branch() {
         mark_handled(execution, current, &scope, &branch, step);
         // A task that gave up may run again on this event: its branch is not done.
-        if !current.failed {
+        if !current.failed && !is_tried_again(execution, current) {
             end_by_type(execution, current, &scope, &branch);
         }
         end_by_quiescence(execution, current, &scope, &branch);
@@ -63,7 +64,7 @@ fn propagate_failure(execution: &mut Execution, current: &mut Current) {
     let is_failure = current.input.is_none()
         && event.status.as_deref() == Some(ScopeStatus::Failed.as_str())
         && event.source.as_deref() == Some(ENGINE);
-    if !is_failure || !current.handled_by.is_empty() {
+    if !is_failure || current.is_handled() {
         return;
     }
     let message = format!("scope failed and no task handles {}", event.event_type);
@@ -89,10 +90,11 @@ pub(super) const ENGINE: &str = "thalweg";
 fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str, step: &Step) {
     execution.load_branch(scope, branch, step.store);
     let Some(record) = execution.records.branches.get(&(scope.to_owned(), branch.to_owned())) else { return };
-    if record.status != BranchStatus::Open {
+    // That a wait was in vain is no work of the branch: what it leads to is.
+    if record.status != BranchStatus::Open || current.event.event_type == WAITING_TIMED_OUT {
         return;
     }
-    let handled = !current.handled_by.is_empty();
+    let handled = current.is_handled();
     let ends = record.ends_on.as_deref() == Some(current.event.event_type.as_str());
     if record.handled != handled || current.last_result.is_some() {
         let result = current.last_result.clone();
@@ -107,16 +109,28 @@ fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, b
         );
     }
     if !handled && !ends {
-        let mut remark = current.event.follow_up("event.unhandled");
-        remark.event_id = outcome::made_id(execution, &current.event, "event.unhandled");
-        remark.channel = Channel::SystemEvents.as_str().to_owned();
-        remark.message_class = MessageClass::State.as_str().to_owned();
-        remark.source = Some(ENGINE.to_owned());
-        remark.occurred_at = step.now;
-        remark.payload =
-            Some(Json::from(&json!({"event_id": current.event.event_id, "event_type": current.event.event_type})));
-        current.remarks.push(remark);
+        unhandled(execution, current, step);
     }
+}
+
+/// Tells that no task handles the current event.
+pub(super) fn unhandled(execution: &Execution, current: &mut Current, step: &Step) {
+    let mut remark = current.event.follow_up("event.unhandled");
+    remark.event_id = outcome::made_id(execution, &current.event, "event.unhandled");
+    remark.channel = Channel::SystemEvents.as_str().to_owned();
+    remark.message_class = MessageClass::State.as_str().to_owned();
+    remark.source = Some(ENGINE.to_owned());
+    remark.occurred_at = step.now;
+    remark.payload =
+        Some(Json::from(&json!({"event_id": current.event.event_id, "event_type": current.event.event_type})));
+    current.remarks.push(remark);
+}
+
+/// Does a retry of a task wait that failed on this event?
+fn is_tried_again(execution: &Execution, current: &Current) -> bool {
+    let timers = execution.context().map_or(&[][..], |context| &context.timers[..]);
+    let event_id = Some(&current.event.event_id);
+    timers.iter().any(|timer| timer.purpose == Purpose::Retry.as_str() && timer.event_id.as_ref() == event_id)
 }
 
 fn end_by_type(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str) {
@@ -141,7 +155,8 @@ fn end_by_quiescence(execution: &mut Execution, current: &mut Current, scope: &s
         && record.ends_on.is_none()
         && execution.queued_in.get(&key).is_none_or(|count| *count == 0)
         && !current.emitted.iter().any(|queued| in_branch(&queued.event.scope, &queued.event.branch))
-        && !context.waits.iter().any(|wait| in_branch(&wait.scope, &wait.branch));
+        && !context.waits.iter().any(|wait| in_branch(&wait.scope, &wait.branch))
+        && !context.timers.iter().any(|timer| timer.is_of(scope, branch));
     if dry && !current.failed {
         done(execution, current, scope, branch, Ending::With(BranchStatus::Success, None));
     }

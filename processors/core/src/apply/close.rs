@@ -73,6 +73,9 @@ fn end_as(
             Some(input) => unhandled_inputs.push((queued.event, input)),
         }
     }
+    for early in std::mem::take(&mut execution.early) {
+        unhandled_inputs.extend(early.queued.input.map(|input| (early.queued.event, input)));
+    }
     let outgrown = if resumable { cut::outgrown_by(execution, &left, step) } else { None };
     let resumable = resumable && outgrown.is_none();
     let closing = outgrown.map_or(closing, limit_exceeded);

@@ -2,7 +2,7 @@
 
 use super::{Action, Step, close, outcome};
 use crate::effect::{Effect, PendingRef};
-use crate::execution::{Execution, Queued};
+use crate::execution::{Execution, Queued, kept_bytes};
 use crate::limits::PENDING_MAX;
 
 pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
@@ -59,13 +59,7 @@ fn over_the_cap<'a>(
     if queue.len() > PENDING_MAX {
         return Some(format!("more than {PENDING_MAX} events are pending"));
     }
-    let queued: usize = queue
-        .map(|q| {
-            q.event.envelope_bytes()
-                + q.event.payload.as_ref().map_or(0, |json| json.as_str().len())
-                + PENDING_OVERHEAD_BYTES
-        })
-        .sum();
+    let queued: usize = queue.map(|q| kept_bytes(&q.event)).sum::<usize>() + execution.kept_bytes();
     let cap = step.limits.context_max_bytes;
     let context = execution.context().map_or(0, |c| c.data.to_string().len() + c.bytes_beside_data());
     (queued + context > cap)
@@ -81,7 +75,5 @@ fn over_the_list<'a>(effects: usize, queue: impl Iterator<Item = &'a Queued>, st
 
 /// Bytes of the effect that tells the end.
 const CLOSED_EFFECT_BYTES: usize = 64;
-/// Bytes of a pending event beside its texts: Avro framing, ids, numbers.
-const PENDING_OVERHEAD_BYTES: usize = 256;
 /// Bytes of a pending event in the effect that lists it: its id, its depth and their names.
 const PENDING_REF_BYTES: usize = 72;

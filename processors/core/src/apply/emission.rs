@@ -1,6 +1,7 @@
 //! What an outcome emits: events and scopes with their derived ids.
 
 use super::outcome::{invalid, name, optional_name, returned, scope_event};
+use super::timer::{self, Setting};
 use super::{Current, Step};
 use crate::channel::Channel;
 use crate::context::{BranchOpening, Scope};
@@ -8,9 +9,10 @@ use crate::execution::Queued;
 use crate::identity;
 use crate::inbound::is_reserved;
 use crate::message_class::MessageClass;
-use crate::outcome::{FanOut, NewEvent};
+use crate::outcome::{FanOut, NewEvent, NewTimer, WaitFor};
 use crate::status::ScopeStatus;
 use crate::task::TaskFailure;
+use crate::timer::{Purpose, Timer};
 
 /// Makes what one outcome asks for; ids count up in the order of making.
 pub(super) struct Emission<'a> {
@@ -22,13 +24,12 @@ pub(super) struct Emission<'a> {
 
 impl Emission<'_> {
     pub fn id(&mut self) -> String {
-        let redrive = self.current.input.as_ref().map_or(0, |input| input.redrive);
         let id = identity::derived_id(
             &self.current.event.execution_id,
             &self.current.event.event_id,
-            redrive,
+            self.current.attempt.redrive,
             self.task_id,
-            1,
+            self.current.attempt.number,
             self.ordinal,
         );
         self.ordinal += 1;
@@ -49,6 +50,38 @@ impl Emission<'_> {
         event.payload = returned("payload", &new.payload, self.step)?;
         (event.scope, event.branch) = branch.unzip();
         Ok(Queued { event: Box::new(event), depth: self.current.depth + 1, input: None, opens: None, logged: false })
+    }
+
+    pub fn timer(&mut self, new: &NewTimer) -> Result<Setting, TaskFailure> {
+        let due_at = timer::due_at(new, self.step.now)?;
+        let timer_id = self.id();
+        let kept = self.event(&new.event, self.current.branch())?;
+        let (scope, branch) = (self.current.event.scope.as_deref(), self.current.event.branch.as_deref());
+        let timer = Timer {
+            name: Some(name("timer.name", &new.name)?),
+            event_id: Some(kept.event.event_id.clone()),
+            ..Timer::new(timer_id, Purpose::Event, due_at).in_branch(scope, branch)
+        };
+        Ok(Setting { timer, event: Some(kept.event) })
+    }
+
+    /// The timer of a wait that has a time-out.
+    pub fn wait_timer(&mut self, wait: &WaitFor, wait_id: &str) -> Result<Option<Setting>, TaskFailure> {
+        let Some(timeout_ms) = wait.timeout_ms else {
+            let lost = wait.on_timeout.is_some();
+            return if lost { Err(invalid("wait_for.on_timeout without wait_for.timeout_ms")) } else { Ok(None) };
+        };
+        let due_at = timer::after(timeout_ms, self.step.now)?;
+        let timer_id = self.id();
+        let kept = wait.on_timeout.as_ref().map(|new| self.event(new, self.current.branch())).transpose()?;
+        let event = kept.map(|queued| queued.event);
+        let (scope, branch) = (self.current.event.scope.as_deref(), self.current.event.branch.as_deref());
+        let timer = Timer {
+            reference: Some(wait_id.to_owned()),
+            event_id: event.as_ref().map(|event| event.event_id.clone()),
+            ..Timer::new(timer_id, Purpose::Wait, due_at).in_branch(scope, branch)
+        };
+        Ok(Some(Setting { timer, event }))
     }
 
     pub fn scope(&mut self, fan_out: &FanOut) -> Result<(Scope, Vec<Queued>), TaskFailure> {

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Action, Current, Notice, Step, TaskRef, admit, close, outcome, redrive};
+use super::{Action, Attempt, Current, Notice, Step, TaskRef, admit, branch, close, early, outcome, redrive, wait};
+use crate::context::{Context, Wait};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
 use crate::identity;
-use crate::inbound::STARTED;
+use crate::inbound::{InputRef, STARTED};
 use crate::task::{TaskCall, TaskContext};
 
 pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
@@ -19,10 +20,30 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
         redrive::begin(execution, queued, step, actions);
         return;
     }
+    let Some(queued) = early::keep(execution, queued, step) else { return };
+    handle(execution, queued, Routing::Tasks, step, actions);
+}
+
+/// Whom an event goes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Routing {
+    /// The tasks that are registered for its type.
+    Tasks,
+    /// Nobody: it is published, as unhandled.
+    Nobody,
+}
+
+pub(super) fn handle(
+    execution: &mut Execution,
+    queued: Queued,
+    routing: Routing,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
     let Queued { mut event, depth, input, opens, logged } = queued;
     number(execution, &mut event, step);
     let place = place(execution, &mut event, input.is_some(), step);
-    let mut current = Current { input, ..Current::new(*event, depth) };
+    let mut current = Current::of_input(*event, depth, input);
     if logged {
         current.add(execution, Effect::PendingTaken(PendingRef { event_id: current.event.event_id.clone(), depth }));
     }
@@ -30,6 +51,7 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
         start(execution, &mut current, actions);
     }
     if let Some(wait_id) = place.answers {
+        wait::answered(execution, &mut current, &wait_id);
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));
     }
     if let (Some(opening), Some((scope, branch))) = (opens, current.branch()) {
@@ -40,6 +62,11 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
     }
     if depth > step.limits.chain_max_depth as i32 {
         current.closing = Some(close::chain_exceeded(step));
+    } else if routing == Routing::Nobody {
+        // In a branch that is told anyway, with what it means for the branch.
+        if current.event.branch.is_none() {
+            branch::unhandled(execution, &mut current, step);
+        }
     } else if !place.late {
         route(execution, &mut current, step);
     }
@@ -67,18 +94,10 @@ struct Place {
 fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
     let mut answers = None;
     if from_outside && let Some(context) = &execution.records.context {
-        if event.scope.is_none()
-            && let Some(parent) = &event.parent_event_id
-            && let Some(known) = context.processed.iter().find(|processed| processed.event_id == *parent)
-        {
-            event.scope.clone_from(&known.scope);
-            event.branch.clone_from(&known.branch);
-        }
-        let wait = context.waits.iter().find(|wait| {
-            wait.event_type == event.event_type
-                && wait.correlation_key.as_ref().is_none_or(|key| event.correlation_id.as_ref() == Some(key))
-                && (event.scope.is_none() || (event.scope == wait.scope && event.branch == wait.branch))
-        });
+        let (scope, branch) = origin(context, event);
+        let (scope, branch) = (scope.cloned(), branch.cloned());
+        (event.scope, event.branch) = (scope, branch);
+        let wait = wait_of(context, event, (event.scope.as_ref(), event.branch.as_ref()));
         if let Some(wait) = wait {
             answers = Some(wait.wait_id.clone());
             event.scope.clone_from(&wait.scope);
@@ -94,6 +113,27 @@ fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step:
         _ => false,
     };
     Place { late, answers }
+}
+
+/// A branch, where there is one: scope and name.
+type Origin<'a> = (Option<&'a String>, Option<&'a String>);
+
+/// The branch of an event from outside, by its fields, else by its parent event.
+pub(super) fn origin<'a>(context: &'a Context, event: &'a Event) -> Origin<'a> {
+    let parent = event.parent_event_id.as_ref().filter(|_| event.scope.is_none());
+    match parent.and_then(|parent| context.processed.iter().find(|processed| processed.event_id == *parent)) {
+        Some(known) => (known.scope.as_ref(), known.branch.as_ref()),
+        None => (event.scope.as_ref(), event.branch.as_ref()),
+    }
+}
+
+/// The open wait that an event from outside answers.
+pub(super) fn wait_of<'a>(context: &'a Context, event: &Event, (scope, branch): Origin<'_>) -> Option<&'a Wait> {
+    context.waits.iter().find(|wait| {
+        wait.event_type == event.event_type
+            && wait.correlation_key.as_ref().is_none_or(|key| event.correlation_id.as_ref() == Some(key))
+            && (scope.is_none() || (scope == wait.scope.as_ref() && branch == wait.branch.as_ref()))
+    })
 }
 
 /// The answer to a wait goes on under the wait's correlation id; one of its own is kept beside it.
@@ -135,7 +175,7 @@ pub(super) fn next_task(execution: &mut Execution, step: &Step, actions: &mut Ve
         outcome::finish(execution, *current, step, actions);
         return;
     };
-    let redrive = current.input.as_ref().map_or(0, |input| input.redrive);
+    let Attempt { number, redrive, .. } = current.attempt;
     let call = TaskCall {
         task: Arc::clone(&task.0),
         event: Arc::clone(&current.event),
@@ -143,7 +183,7 @@ pub(super) fn next_task(execution: &mut Execution, step: &Step, actions: &mut Ve
             data: context.data.clone(),
             execution_id: context.execution_id.clone(),
             workflow_id: context.workflow_id.clone(),
-            attempt: 1,
+            attempt: number,
             idempotency_key: identity::derived_id(
                 &context.execution_id,
                 &current.event.event_id,
@@ -168,6 +208,7 @@ impl Current {
             carrier: None,
             depth,
             input: None,
+            attempt: Attempt { number: 1, redrive: 0, since: None },
             tasks: VecDeque::new(),
             running: None,
             effects: Vec::new(),
@@ -177,10 +218,24 @@ impl Current {
             remarks: Vec::new(),
             closing: None,
             handled_by: Vec::new(),
+            retries: 0,
             failed: false,
             duration_ms: 0.0,
             last_result: None,
         }
+    }
+
+    /// The same of an event that came with this input, where it came with one.
+    pub fn of_input(event: Event, depth: i32, input: Option<InputRef>) -> Current {
+        let mut current = Current::new(event, depth);
+        current.attempt.redrive = input.as_ref().map_or(0, |input| input.redrive);
+        current.input = input;
+        current
+    }
+
+    /// Did a task handle it, or will it?
+    pub fn is_handled(&self) -> bool {
+        !self.handled_by.is_empty() || self.retries > 0
     }
 
     /// The branch of the event.

@@ -4,12 +4,16 @@ mod admit;
 mod branch;
 mod close;
 mod cut;
+mod early;
 mod emission;
 mod handle;
 mod outcome;
 mod redrive;
+mod retry;
 #[cfg(test)]
 mod tests;
+mod timer;
+mod wait;
 
 use std::sync::Arc;
 
@@ -45,6 +49,8 @@ pub enum Input {
     Next,
     /// What became of the task that was to be run.
     TaskRan(TaskRun),
+    /// The first timer that is due at [`Step::now`] fires; where none is, nothing happens.
+    TimerDue,
     /// The rest of the queue waits for the next transaction.
     Cut,
 }
@@ -95,6 +101,7 @@ pub enum Notice {
     ScopeClosed { policy: String, status: ScopeStatus },
     Stalled { workflow_id: String },
     Redriven { task_id: String },
+    RetryScheduled { task_id: String },
 }
 
 /// How an execution is about to end.
@@ -105,6 +112,17 @@ pub(crate) struct Closing {
     pub error: Option<crate::event::EventError>,
 }
 
+/// Which attempt at an event is under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    /// From 1.
+    pub number: i32,
+    /// How often the event was redriven: each redrive begins a series of attempts.
+    pub redrive: u32,
+    /// When the first attempt was, where this is another one.
+    pub since: Option<Micros>,
+}
+
 /// The event that is being handled.
 #[derive(Debug)]
 pub(crate) struct Current {
@@ -113,6 +131,7 @@ pub(crate) struct Current {
     pub carrier: Option<Box<Event>>,
     pub depth: i32,
     pub input: Option<InputRef>,
+    pub attempt: Attempt,
     /// Tasks yet to run, in order.
     pub tasks: std::collections::VecDeque<TaskRef>,
     pub running: Option<TaskRef>,
@@ -125,6 +144,8 @@ pub(crate) struct Current {
     pub remarks: Vec<Event>,
     pub closing: Option<Closing>,
     pub handled_by: Vec<String>,
+    /// Tasks that failed and will be tried again.
+    pub retries: u32,
     pub failed: bool,
     pub duration_ms: f64,
     pub last_result: Option<crate::json::Json>,
@@ -150,12 +171,14 @@ pub fn apply(execution: &mut Execution, input: Input, step: &Step) -> Vec<Action
         Input::Event(inbound) => admit::admit(execution, *inbound, step, &mut actions),
         Input::Next => handle::begin(execution, step, &mut actions),
         Input::TaskRan(run) => outcome::fold(execution, run, step, &mut actions),
+        Input::TimerDue => timer::fire(execution, step, &mut actions),
         Input::Cut => cut::cut(execution, step, &mut actions),
     }
     actions
 }
 
-/// Runs a step to its end: the input, then what it queued, until the queue is empty or `cut` says to stop.
+/// Runs a step to its end: the input, then what it queued, until the queue is empty or `cut` says to stop. Without an
+/// input the timers that are due fire, each after what was queued before it.
 ///
 /// `run` runs one task; `cut` is asked between events. The limit of events per step holds besides.
 pub fn drive(
@@ -167,19 +190,21 @@ pub fn drive(
 ) -> Vec<Action> {
     let waited = execution.has_queued();
     let joins_pending = waited && first.is_some();
+    let fires = first.is_none();
     execution.handled_in_step = 0;
     let mut actions = match first {
         Some(inbound) => apply(execution, Input::Event(Box::new(inbound)), step),
         None => Vec::new(),
     };
-    while !joins_pending && execution.has_queued() {
+    while !joins_pending && (execution.has_queued() || (fires && timer::is_due(execution, step.now))) {
         // A start is handled in the step that takes it in: until then there is nothing that could be left pending.
         // And one that a command reopens counts as closed until the command is handled.
         let starts = execution.context().is_some_and(|context| context.sequence == 0 || context.status.is_closed());
         if !starts && (execution.handled_in_step >= step.limits.step_max_events || cut()) {
             break;
         }
-        let mut made = apply(execution, Input::Next, step);
+        let input = if execution.has_queued() { Input::Next } else { Input::TimerDue };
+        let mut made = apply(execution, input, step);
         while let Some(Action::RunTask(_)) = made.last() {
             let Some(Action::RunTask(call)) = made.pop() else { break };
             actions.append(&mut made);

@@ -4,23 +4,23 @@ use serde_json::Value;
 
 use super::branch::Ending;
 use super::emission::Emission;
-use super::{Action, Closing, Current, DeadLetter, Step, branch, close, handle};
-use crate::channel::Channel;
+use super::timer::Setting;
+use super::{Action, Closing, Current, DeadLetter, Step, branch, close, early, handle, retry, timer};
 use crate::context::{Context, ProcessedEvent, Wait};
 use crate::effect::{Effect, StatusChanged, tried};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError, Micros, RecordedEffect};
-use crate::execution::{Execution, Queued};
+use crate::execution::{self, Execution, Queued};
 use crate::identity;
 use crate::inbound::is_reserved;
 use crate::json::{Json, check_depth};
-use crate::limits::{NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, WAITS_MAX, cut_message};
+use crate::limits::{NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, TIMERS_MAX, WAITS_MAX, cut_message};
 use crate::merge_patch;
-use crate::message_class::MessageClass;
 use crate::outcome::Outcome;
 use crate::redrive::GAVE_UP;
+use crate::retry::PERMANENTLY_FAILED;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
-use crate::task::{TaskFailure, TaskRun};
+use crate::task::{Task, TaskFailure, TaskRun};
 
 pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions: &mut Vec<Action>) {
     let Some(mut current) = execution.current.take() else { return };
@@ -30,15 +30,17 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
     };
     let task_id = task.0.task_id();
     current.duration_ms += run.duration_ms;
-    current.handled_by.push(task_id.to_owned());
     let data_bytes = execution.data_bytes_at_most();
     let decided = match run.result {
         Ok((outcome, after)) => decide(execution, &current, task_id, outcome, &after, data_bytes, step),
         Err(failure) => Err(failure),
     };
     match decided {
-        Ok(decision) => decision.take_effect(execution, &mut current),
-        Err(failure) => fail(execution, &mut current, task_id, failure, step, actions),
+        Ok(decision) => {
+            current.handled_by.push(task_id.to_owned());
+            decision.take_effect(execution, &mut current);
+        }
+        Err(failure) => fail(execution, &mut current, task.0.as_ref(), failure, step, actions),
     }
     execution.current = Some(current);
     handle::next_task(execution, step, actions);
@@ -52,6 +54,8 @@ struct Decision {
     effects: Vec<(Effect, RecordedEffect)>,
     effects_bytes: usize,
     emitted: Vec<Queued>,
+    /// The events that timers keep, by the timer.
+    kept: Vec<(String, Box<Event>)>,
     closing: Option<Closing>,
     result: Option<Json>,
     branch_end: Option<Ending>,
@@ -64,6 +68,7 @@ impl Decision {
             current.add_recorded(execution, effect, recorded);
         }
         current.emitted.extend(self.emitted);
+        execution.timer_events.extend(self.kept);
         if self.result.is_some() {
             current.last_result = self.result;
         }
@@ -91,14 +96,20 @@ fn decide(
 ) -> Result<Decision, TaskFailure> {
     let Some(context) = execution.context() else { return Err(invalid("the execution has no context")) };
     let mut makes = Emission { current, task_id, step, ordinal: 0 };
-    let mut effects = vec![Effect::Task(tried(context, task_id, TaskStatus::Success))];
+    let mut effects = vec![Effect::Task(tried(context, task_id, TaskStatus::Success, current.attempt.number))];
     let mut emitted = Vec::new();
     for event in &outcome.emit {
         emitted.push(makes.event(event, current.branch())?);
     }
+    let mut kept = Vec::new();
     for wait in &outcome.wait_for {
+        let wait_id = makes.id();
+        if let Some(Setting { timer, event }) = makes.wait_timer(wait, &wait_id)? {
+            kept.extend(event.map(|event| (timer.timer_id.clone(), event)));
+            effects.push(Effect::TimerSet(Box::new(timer)));
+        }
         effects.push(Effect::WaitAdded(Wait {
-            wait_id: makes.id(),
+            wait_id,
             event_type: name("wait_for.event_type", &wait.event_type)?,
             correlation_key: optional_name("wait_for.correlation_key", wait.correlation_key.as_deref())?,
             correlation_id: current.event.correlation_id.clone().unwrap_or_else(|| context.correlation_id.clone()),
@@ -112,6 +123,15 @@ fn decide(
         effects.push(Effect::ScopeOpened(Box::new(scope)));
         emitted.extend(first_events);
     }
+    for new in &outcome.timer {
+        let Setting { timer, event } = makes.timer(new)?;
+        kept.extend(event.map(|event| (timer.timer_id.clone(), event)));
+        effects.push(Effect::TimerSet(Box::new(timer)));
+    }
+    if !outcome.cancel_timer.is_empty() {
+        timer::check_names(&outcome.cancel_timer)?;
+        effects.extend(timer::named(execution, current, &outcome.cancel_timer).map(Effect::TimerCancelled));
+    }
     if let Some(patch) = patch_of(&context.data, after)? {
         effects.insert(1, Effect::Patch(patch));
     }
@@ -121,13 +141,17 @@ fn decide(
     };
     let effects: Vec<(Effect, RecordedEffect)> = effects.into_iter().map(recorded).collect();
     check_patch_size(&effects, step)?;
-    check_context_size(context, &effects, data_bytes, step)?;
+    let kept_bytes = kept.iter().map(|(_, event)| execution::kept_bytes(event)).sum::<usize>();
+    check_context_size(context, &effects, data_bytes, kept_bytes + execution.kept_bytes(), step)?;
     let added = |kind: fn(&Effect) -> bool| effects.iter().filter(|(effect, _)| kind(effect)).count();
     if context.waits.len() + added(|e| matches!(e, Effect::WaitAdded(_))) > WAITS_MAX {
         return Err(invalid(format!("more than {WAITS_MAX} waits would be open")));
     }
     if context.scopes.len() + added(|e| matches!(e, Effect::ScopeOpened(_))) > SCOPES_MAX {
         return Err(invalid(format!("more than {SCOPES_MAX} scopes would be open")));
+    }
+    if context.timers.len() + added(|e| matches!(e, Effect::TimerSet(_))) > TIMERS_MAX {
+        return Err(invalid(format!("more than {TIMERS_MAX} timers would be pending")));
     }
     if emitted.len() > PENDING_MAX {
         return Err(too_large(format!("{} events emitted at once, at most {PENDING_MAX} are allowed", emitted.len())));
@@ -155,7 +179,7 @@ fn decide(
             step.limits.effects_max_bytes
         )));
     }
-    Ok(Decision { effects, effects_bytes, emitted, closing, result, branch_end })
+    Ok(Decision { effects, effects_bytes, emitted, kept, closing, result, branch_end })
 }
 
 pub(super) fn too_large(message: String) -> TaskFailure {
@@ -192,6 +216,7 @@ fn check_context_size(
     context: &Context,
     effects: &[(Effect, RecordedEffect)],
     data_bytes: usize,
+    kept_bytes: usize,
     step: &Step,
 ) -> Result<(), TaskFailure> {
     let cap = step.limits.context_max_bytes;
@@ -202,13 +227,14 @@ fn check_context_size(
             Effect::Patch(map) => patch = Some((map, recorded.json.as_str().len())),
             Effect::WaitAdded(wait) => added += wait.bytes(),
             Effect::ScopeOpened(scope) => added += scope.scope.len(),
+            Effect::TimerSet(timer) => added += timer.bytes(),
             _ => {}
         }
     }
     if patch.is_none() && added == 0 {
         return Ok(());
     }
-    let rest = context.bytes_beside_data() + added;
+    let rest = context.bytes_beside_data() + kept_bytes + added;
     if rest + data_bytes + patch.map_or(0, |(_, bytes)| bytes) <= cap {
         return Ok(());
     }
@@ -310,8 +336,24 @@ pub(super) fn made_id(execution: &Execution, event: &Event, maker: &str) -> Stri
     identity::derived_id(&execution.id, &event.event_id, 0, maker, 1, event.sequence.max(0) as usize)
 }
 
-/// A task gave up: nothing it did stands; until retries exist its execution fails, with a dead letter.
+/// A task failed: nothing it did stands. It is tried again, or gives up.
 fn fail(
+    execution: &mut Execution,
+    current: &mut Current,
+    task: &dyn Task,
+    failure: TaskFailure,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
+    if !retry::schedule(execution, current, task, &failure, step, actions) {
+        let several = task.retry_policy().max_attempts > 1;
+        current.handled_by.push(task.task_id().to_owned());
+        give_up_after(execution, current, task.task_id(), failure, several, step, actions);
+    }
+}
+
+/// A task gives up that can't be tried.
+pub(super) fn give_up(
     execution: &mut Execution,
     current: &mut Current,
     task_id: &str,
@@ -319,27 +361,38 @@ fn fail(
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
+    current.handled_by.push(task_id.to_owned());
+    give_up_after(execution, current, task_id, failure, true, step, actions);
+}
+
+/// A task gives up: its execution fails, with a dead letter. Where it had `several` attempts that is told by itself.
+fn give_up_after(
+    execution: &mut Execution,
+    current: &mut Current,
+    task_id: &str,
+    failure: TaskFailure,
+    several: bool,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
     let Some(context) = execution.context() else { return };
     let status =
         if failure.code == ErrorCode::TaskTimedOut { TaskStatus::TimedOut } else { TaskStatus::PermanentlyFailed };
-    let attempted = tried(context, task_id, status);
-    let error = EventError {
-        exception_type: failure.task_code.as_deref().map(cut_message),
-        ..error_of(failure.code.as_str(), &failure.message)
-    };
+    let attempted = tried(context, task_id, status, current.attempt.number);
+    let error = failure_error(&failure, false, true);
     current.failed = true;
     current.add(execution, Effect::Task(attempted));
-    let mut failed = current.event.follow_up("task.failed");
-    failed.event_id = made_id(execution, &current.event, &format!("task.failed/{task_id}"));
-    failed.channel = Channel::TaskEvents.as_str().to_owned();
-    failed.message_class = MessageClass::State.as_str().to_owned();
-    failed.occurred_at = step.now;
-    failed.status = Some(status.as_str().to_owned());
+    let mut failed = retry::remark(execution, current, "task.failed", task_id, step);
+    let told = if several && status == TaskStatus::PermanentlyFailed { TaskStatus::Failed } else { status };
+    failed.status = Some(told.as_str().to_owned());
     failed.error = Some(error.clone());
-    failed
-        .entities
-        .insert("task".to_owned(), crate::event::Entity { id: Some(task_id.to_owned()), ..Default::default() });
     current.remarks.push(failed);
+    if several {
+        let mut gave_up = retry::remark(execution, current, PERMANENTLY_FAILED, task_id, step);
+        gave_up.status = Some(TaskStatus::PermanentlyFailed.as_str().to_owned());
+        gave_up.error = Some(error.clone());
+        current.remarks.push(gave_up);
+    }
     actions.push(Action::DeadLetter(Box::new(DeadLetter {
         code: failure.code,
         message: format!("task {task_id}: {}", cut_message(&failure.message)),
@@ -348,8 +401,8 @@ fn fail(
         event_input: current.input.as_ref().filter(|_| current.carrier.is_none()).map(|input| input.position.clone()),
         event: current.event.as_ref().clone(),
         task_id: Some(task_id.to_owned()),
-        attempts: 1,
-        redrive: current.input.as_ref().map_or(0, |input| input.redrive),
+        attempts: current.attempt.number,
+        redrive: current.attempt.redrive,
     })));
     if current.closing.is_none() {
         let status = if failure.code == ErrorCode::LimitExceeded {
@@ -358,6 +411,16 @@ fn fail(
             WorkflowStatus::Failed
         };
         current.closing = Some(Closing { status, result: None, error: Some(error) });
+    }
+}
+
+/// A task's failure, as an event tells it.
+pub(super) fn failure_error(failure: &TaskFailure, retryable: bool, is_final: bool) -> EventError {
+    EventError {
+        exception_type: failure.task_code.as_deref().map(cut_message),
+        retryable: Some(retryable),
+        is_final: Some(is_final),
+        ..error_of(failure.code.as_str(), &failure.message)
     }
 }
 
@@ -372,6 +435,7 @@ pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Ste
     for queued in std::mem::take(&mut current.emitted) {
         execution.push(queued);
     }
+    early::deliver(execution);
     let stalls = settle_status(execution, &mut current);
     // Only a stall needs the event once more: otherwise it is moved on, not copied.
     let stalled_by = stalls.then(|| current.event.clone());
@@ -405,7 +469,8 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
 fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
     let Some(context) = &execution.records.context else { return false };
     let status = if context.waits.is_empty() { WorkflowStatus::Running } else { WorkflowStatus::Waiting };
-    let stalls = !context.stalled && context.waits.is_empty() && execution.queue.is_empty();
+    let idle = context.waits.is_empty() && context.timers.is_empty();
+    let stalls = !context.stalled && idle && execution.queue.is_empty();
     if context.status != status {
         current.add(execution, Effect::Status(StatusChanged { status }));
     }
@@ -414,7 +479,7 @@ fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
 
 /// Hands the finished event on. It is held until it is known whether what follows it is handled in this step.
 pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut Vec<Action>) {
-    let handled = !current.handled_by.is_empty();
+    let handled = current.is_handled();
     let mut event = current.carrier.map_or_else(|| std::sync::Arc::unwrap_or_clone(current.event), |carrier| *carrier);
     event.effects = current.effects;
     if handled {

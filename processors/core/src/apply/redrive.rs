@@ -75,7 +75,7 @@ fn again(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut V
     handle::number(execution, &mut command, step);
     let Ok(request) = Request::of(&command) else {
         // It was read when it was admitted.
-        return Current { input, ..Current::new(*command, depth) };
+        return Current::of_input(*command, depth, input);
     };
     let Request { task_id, mut event } = request;
     number_as(&mut event, &command);
@@ -97,7 +97,7 @@ fn again(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut V
     let workflow = execution.context().and_then(|context| step.workflows.get(&context.workflow_id));
     let task = workflow.filter(|_| allowed).and_then(|workflow| workflow.task_named(&task_id));
     let tasks: VecDeque<TaskRef> = task.map(|task| TaskRef(Arc::clone(task))).into_iter().collect();
-    let mut current = Current { input, carrier: Some(command), ..Current::new(event, depth) };
+    let mut current = Current { carrier: Some(command), ..Current::of_input(event, depth, input) };
     if !tasks.is_empty() {
         actions.push(Action::Notice(Notice::Redriven { task_id: task_id.clone() }));
         current.add(execution, Effect::Redriven(Redriven { task_id }));
@@ -143,7 +143,7 @@ fn resume(execution: &mut Execution, queued: Queued, step: &Step) -> Current {
 
 /// What is handled once more, or after all, takes the number of the event that is published in its place: ids that
 /// derive from it are new.
-fn number_as(event: &mut Event, published: &Event) {
+pub(super) fn number_as(event: &mut Event, published: &Event) {
     event.sequence = published.sequence;
     event.recorded_at = published.recorded_at;
     event.execution_id.clone_from(&published.execution_id);

@@ -4,17 +4,17 @@ use proptest::prelude::*;
 
 use crate::cases;
 use crate::memory_router::MemoryRouter;
-use crate::random_workflow::{tasks, workflows};
-use crate::script::{limits, play, script};
+use crate::random_workflow::{tasks, workflows_that_await};
+use crate::script::{limits, play, timed_script};
 
 proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
     fn folding_the_effects_gives_the_same_records_at_every_cut(
-        tasks in tasks(), script in script(), limits in limits(),
+        tasks in tasks(), script in timed_script(), limits in limits(),
     ) {
-        let workflows = workflows(&tasks);
+        let workflows = workflows_that_await(&tasks);
         let mut router = MemoryRouter::new(&workflows, limits);
         play(&mut router, "e", &script, &mut |router| router.assert_folded("e"));
     }

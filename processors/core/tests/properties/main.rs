@@ -15,7 +15,10 @@ mod memory_router;
 mod no_panic;
 mod random_workflow;
 mod redrive;
+mod retries;
 mod script;
+mod timers;
+mod waits;
 
 use proptest::test_runner::Config;
 

@@ -157,6 +157,8 @@ impl Log {
 pub struct MemoryRouter<'a> {
     pub workflows: &'a Workflows,
     pub limits: Limits,
+    /// The time of the next step.
+    pub now: i64,
     pub contexts: Contexts,
     pub logs: BTreeMap<String, Log>,
     touched: BTreeMap<String, Execution>,
@@ -167,6 +169,7 @@ impl<'a> MemoryRouter<'a> {
         MemoryRouter {
             workflows,
             limits,
+            now: NOW,
             contexts: Contexts::default(),
             logs: BTreeMap::new(),
             touched: BTreeMap::new(),
@@ -175,7 +178,8 @@ impl<'a> MemoryRouter<'a> {
 
     /// Another router that goes on from the saved contexts, with logs of its own.
     pub fn successor(&self) -> MemoryRouter<'a> {
-        MemoryRouter { contexts: self.contexts.clone(), ..MemoryRouter::new(self.workflows, self.limits) }
+        let contexts = self.contexts.clone();
+        MemoryRouter { now: self.now, contexts, ..MemoryRouter::new(self.workflows, self.limits) }
     }
 
     /// Reads a record of the inbox as the only partition's.
@@ -186,7 +190,7 @@ impl<'a> MemoryRouter<'a> {
     /// Handles `inbound`, or goes on with what is pending.
     pub fn step(&mut self, id: &str, inbound: Option<Inbound>, cut: &mut dyn FnMut() -> bool) {
         let execution = self.touched.entry(id.to_owned()).or_insert_with(|| self.contexts.open(id));
-        let step = Step { now: NOW, workflows: self.workflows, limits: &self.limits, store: &self.contexts };
+        let step = Step { now: self.now, workflows: self.workflows, limits: &self.limits, store: &self.contexts };
         let log = self.logs.entry(id.to_owned()).or_default();
         for action in drive(execution, inbound, &step, &mut run_now, cut) {
             log.take(action);
@@ -212,6 +216,24 @@ impl<'a> MemoryRouter<'a> {
             Some(execution) => execution.has_queued(),
             None => self.contexts.open(id).has_queued(),
         }
+    }
+
+    /// When the next timer of an execution is due.
+    pub fn next_due(&self, id: &str) -> Option<i64> {
+        match self.touched.get(id) {
+            Some(execution) => execution.timers().map(|(due, _)| due),
+            None => self.contexts.open(id).timers().map(|(due, _)| due),
+        }
+    }
+
+    /// Lets time pass until `now`, and lets every timer of the execution fire that is due by then, each at its time.
+    pub fn pass_until(&mut self, id: &str, now: i64) {
+        while let Some(due) = self.next_due(id).filter(|due| *due <= now) {
+            self.now = self.now.max(due);
+            self.step(id, None, &mut || false);
+            self.drain(id);
+        }
+        self.now = self.now.max(now);
     }
 
     /// Ends the transaction: what changed is saved, and every execution is forgotten until it is needed again.
@@ -279,6 +301,8 @@ fn told(mut context: Context) -> Context {
     context.input_ids.clear();
     context.processed.clear();
     context.pending.clear();
+    context.timer_events.clear();
+    context.early.clear();
     context
 }
 

@@ -4,12 +4,14 @@
 //! so that every execution comes to rest. What a task does depends on its event alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use thalweg_core::inbound::STARTED;
 use thalweg_core::{
-    Event, FanOut, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
+    Event, FanOut, NewEvent, NewTimer, Outcome, Pattern, RetryPolicy, Task, TaskContext, TaskError, WaitFor, Workflow,
+    Workflows, async_trait,
 };
 
 /// Types of the events that tasks emit and outsiders send.
@@ -44,7 +46,14 @@ enum Deed {
     Wait {
         event_type: usize,
         key: Option<usize>,
+        /// Milliseconds, and the event that then is emitted.
+        timeout: Option<(u64, Option<usize>)>,
     },
+    Timer {
+        event_type: usize,
+        delay_ms: u64,
+    },
+    CancelTimer,
     Complete(Value),
     Fail,
     /// Outside of any branch it is an error, so there only where it is to happen `anywhere`.
@@ -67,6 +76,7 @@ struct Act {
 #[derive(Clone, Debug)]
 pub struct TaskPlan {
     on: &'static str,
+    policy: RetryPolicy,
     acts: Vec<Act>,
 }
 
@@ -98,6 +108,12 @@ fn change() -> impl Strategy<Value = Change> {
     (path, prop::option::weighted(0.8, json_value())).prop_map(|(path, value)| Change { path, value })
 }
 
+fn wait() -> impl Strategy<Value = Deed> {
+    let timeout = prop::option::of((0..100u64, prop::option::of(0..TYPES.len())));
+    (0..TYPES.len(), prop::option::of(0..CORRELATIONS.len()), timeout)
+        .prop_map(|(event_type, key, timeout)| Deed::Wait { event_type, key, timeout })
+}
+
 fn deed() -> impl Strategy<Value = Deed> {
     let event_type = 0..TYPES.len();
     let branch = prop_oneof![
@@ -108,8 +124,9 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         24 => event_type.clone().prop_map(Deed::Emit),
         16 => prop::collection::vec(branch, 0..4).prop_map(Deed::FanOut),
-        4 => (event_type, prop::option::of(0..CORRELATIONS.len()))
-            .prop_map(|(event_type, key)| Deed::Wait { event_type, key }),
+        4 => wait(),
+        4 => (0..TYPES.len(), 0..100u64).prop_map(|(event_type, delay_ms)| Deed::Timer { event_type, delay_ms }),
+        1 => Just(Deed::CancelTimer),
         1 => json_value().prop_map(Deed::Complete),
         1 => Just(Deed::Fail),
         4 => (result(), prop::bool::weighted(0.05))
@@ -135,36 +152,61 @@ pub fn tasks_that_give_up() -> impl Strategy<Value = Vec<TaskPlan>> {
     tasks_with(0.2)
 }
 
+fn policy() -> impl Strategy<Value = RetryPolicy> {
+    (1..4u32, 0..60u64).prop_map(|(attempts, initial)| {
+        RetryPolicy::attempts(attempts).jitter(0.5).backoff(
+            Duration::from_millis(initial),
+            2.0,
+            Duration::from_millis(100),
+        )
+    })
+}
+
 fn tasks_with(gives_up: f64) -> impl Strategy<Value = Vec<TaskPlan>> {
     let acts = move || prop::collection::vec(act(gives_up), 1..4);
     let others = prop::collection::vec(
-        (prop::sample::select(&PATTERNS[..]), acts()).prop_map(|(on, acts)| TaskPlan { on, acts }),
+        (prop::sample::select(&PATTERNS[..]), policy(), acts()).prop_map(|(on, policy, acts)| TaskPlan {
+            on,
+            policy,
+            acts,
+        }),
         1..6,
     );
-    (acts(), others).prop_map(|(acts, mut tasks)| {
-        tasks.insert(0, TaskPlan { on: STARTED, acts });
+    (policy(), acts(), others).prop_map(|(policy, acts, mut tasks)| {
+        tasks.insert(0, TaskPlan { on: STARTED, policy, acts });
         tasks
     })
 }
 
+/// The same, and events of one type are answers: they are kept until they are waited for.
+pub fn workflows_that_await(plans: &[TaskPlan]) -> Workflows {
+    Workflows::new().with(workflow(plans).awaits("x.one"))
+}
+
 /// The workflow of these tasks.
 pub fn workflows(plans: &[TaskPlan]) -> Workflows {
+    Workflows::new().with(workflow(plans))
+}
+
+fn workflow(plans: &[TaskPlan]) -> Workflow {
     let patterns: Arc<[Pattern]> = plans.iter().map(|plan| Pattern::new(plan.on)).collect();
     let mut workflow = Workflow::new(WORKFLOW, "7");
     for (ordinal, plan) in plans.iter().enumerate() {
         workflow = workflow.task(PlannedTask {
             id: format!("task-{ordinal}"),
             on: [Pattern::new(plan.on)],
+            policy: plan.policy.clone(),
             acts: plan.acts.clone(),
             all: Arc::clone(&patterns),
         });
     }
-    Workflows::new().with(workflow)
+    workflow
 }
 
 struct PlannedTask {
     id: String,
     on: [Pattern; 1],
+    policy: RetryPolicy,
     acts: Vec<Act>,
     /// What all tasks are registered for.
     all: Arc<[Pattern]>,
@@ -180,14 +222,20 @@ impl Task for PlannedTask {
         &self.on
     }
 
+    fn retry_policy(&self) -> &RetryPolicy {
+        &self.policy
+    }
+
     async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
         let choice = event.event_id.bytes().fold(7usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         let act = &self.acts[choice % self.acts.len()];
         for change in &act.changes {
             apply_change(&mut context.data, change);
         }
-        // The key is another one in another series of attempts: that may go well.
+        // The key is another one in another series of attempts: that may go well; so may a later attempt.
+        let mended = context.attempt > 1 && context.idempotency_key.starts_with(['0', '1', '2', '3', '4', '5']);
         if act.gives_up
+            && !mended
             && context.idempotency_key.ends_with(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b'])
         {
             return Err(TaskError::new("GAVE_UP", "as planned"));
@@ -228,7 +276,7 @@ fn outcome(act: &Act, event: &Event, handlers: usize) -> Outcome {
         .deeds
         .iter()
         .map(|deed| match deed {
-            Deed::Emit(_) => 1,
+            Deed::Emit(_) | Deed::Timer { .. } | Deed::Wait { timeout: Some(_), .. } => 1,
             Deed::FanOut(branches) => branches.len() + 1,
             _ => 0,
         })
@@ -238,13 +286,23 @@ fn outcome(act: &Act, event: &Event, handlers: usize) -> Outcome {
     let mut outcome = Outcome::new();
     for deed in &act.deeds {
         outcome = match deed {
-            Deed::Emit(_) | Deed::FanOut(_) if fuel == 0 => outcome,
+            Deed::Emit(_) | Deed::FanOut(_) | Deed::Timer { .. } if fuel == 0 => outcome,
             Deed::Emit(event_type) => outcome.emit(NewEvent::new(TYPES[*event_type], payload.clone())),
             Deed::FanOut(branches) => outcome.fan_out(fan_out(branches, share)),
-            Deed::Wait { event_type, key } => outcome.wait_for(WaitFor {
+            Deed::Wait { event_type, key, timeout } => outcome.wait_for(WaitFor {
                 correlation_key: key.map(|key| CORRELATIONS[key].to_owned()),
+                timeout_ms: timeout.map(|(ms, _)| ms),
+                on_timeout: timeout
+                    .and_then(|(_, then)| then)
+                    .filter(|_| fuel > 0)
+                    .map(|then| NewEvent::new(TYPES[then], payload.clone())),
                 ..WaitFor::event(TYPES[*event_type])
             }),
+            Deed::Timer { event_type, delay_ms } => {
+                let event = NewEvent::new(TYPES[*event_type], payload.clone());
+                outcome.timer(NewTimer::after("random", Duration::from_millis(*delay_ms), event))
+            }
+            Deed::CancelTimer => outcome.cancel_timer("random"),
             Deed::Complete(value) => outcome.complete(value.clone()),
             Deed::Fail => outcome.fail("PLANNED", "as planned"),
             Deed::CompleteBranch { anywhere: false, .. } if event.branch.is_none() => outcome,

@@ -35,6 +35,8 @@ pub enum Happening {
     Input(Sent),
     GoOn,
     Commit,
+    /// So many milliseconds pass, and what is due is handled.
+    Pass(u64),
 }
 
 /// All that happens to one execution.
@@ -53,6 +55,7 @@ pub enum Settled {
     Input(String),
     GoOn,
     Commit,
+    Pass(u64),
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
@@ -72,11 +75,24 @@ fn sent() -> impl Strategy<Value = Sent> {
 }
 
 pub fn script() -> impl Strategy<Value = Script> {
-    let happening = prop_oneof![
+    script_of(prop_oneof![
         4 => sent().prop_map(Happening::Input),
         2 => Just(Happening::GoOn),
         2 => Just(Happening::Commit),
-    ];
+    ])
+}
+
+/// One in which time passes.
+pub fn timed_script() -> impl Strategy<Value = Script> {
+    script_of(prop_oneof![
+        4 => sent().prop_map(Happening::Input),
+        2 => Just(Happening::GoOn),
+        2 => Just(Happening::Commit),
+        2 => (0..80u64).prop_map(Happening::Pass),
+    ])
+}
+
+fn script_of(happening: impl Strategy<Value = Happening>) -> impl Strategy<Value = Script> {
     let data = prop::collection::btree_map("[a-c]", json_value(), 0..3);
     let happenings = prop::collection::vec(happening, 0..14);
     let cuts = prop_oneof![Just(Vec::new()), prop::collection::vec(any::<bool>(), 0..60)];
@@ -172,6 +188,10 @@ pub fn perform(router: &mut MemoryRouter, id: &str, settled: &Settled, offset: i
         Settled::GoOn if router.has_queued(id) => router.step(id, None, &mut || cuts.cut()),
         Settled::GoOn => {}
         Settled::Commit => router.commit(),
+        Settled::Pass(ms) => {
+            router.now += *ms as i64 * 1000;
+            router.step(id, None, &mut || cuts.cut());
+        }
     }
 }
 
@@ -192,6 +212,7 @@ pub fn play(
             Happening::Input(sent) => Settled::Input(sent.event(id, number, router.log(id))),
             Happening::GoOn => Settled::GoOn,
             Happening::Commit => Settled::Commit,
+            Happening::Pass(ms) => Settled::Pass(*ms),
         };
         perform(router, id, &settled, number as i64 + 1, &mut cuts);
         check(router);

@@ -60,7 +60,8 @@ struct Record<T> {
     topic: T,
     partition: i32,
     key: Range<usize>,
-    value: Range<usize>,
+    /// None: a tombstone.
+    value: Option<Range<usize>>,
     headers: Range<usize>,
 }
 
@@ -105,7 +106,7 @@ impl<T> Records<T> {
             self.bytes.truncate(from);
             return Err(error);
         }
-        let value = from..self.bytes.len();
+        let value = Some(from..self.bytes.len());
         let key = self.keep(key);
         let first = self.headers.len();
         for (name, text) in headers {
@@ -116,6 +117,12 @@ impl<T> Records<T> {
         Ok(())
     }
 
+    /// Adds a tombstone.
+    pub fn add_tombstone(&mut self, topic: T, partition: i32, key: &[u8]) {
+        let (key, headers) = (self.keep(key), self.headers.len()..self.headers.len());
+        self.records.push(Record { topic, partition, key, value: None, headers });
+    }
+
     fn keep(&mut self, part: &[u8]) -> Range<usize> {
         let from = self.bytes.len();
         self.bytes.extend_from_slice(part);
@@ -124,7 +131,8 @@ impl<T> Records<T> {
 
     /// The value of a record, by its place.
     pub fn value(&self, place: usize) -> &[u8] {
-        self.records.get(place).map_or(&[], |record| &self.bytes[record.value.clone()])
+        let value = self.records.get(place).and_then(|record| record.value.clone());
+        value.map_or(&[], |value| &self.bytes[value])
     }
 
     /// All of them, in order; `name` tells their topics' names.
@@ -134,7 +142,7 @@ impl<T> Records<T> {
             topic: name(&record.topic),
             partition: record.partition,
             key: Some(&self.bytes[record.key.clone()]),
-            value: Some(&self.bytes[record.value.clone()]),
+            value: record.value.clone().map(|value| &self.bytes[value]),
             headers: self.headers[record.headers.clone()]
                 .iter()
                 .map(|(name, value)| (text(name), Some(&self.bytes[value.clone()])))
@@ -160,12 +168,14 @@ mod tests {
             });
             assert_eq!(refused, Err("no"));
             records.add("b", 4, b"k3", &[], value("")).unwrap();
+            records.add_tombstone("c", 5, b"k4");
             let seen: Vec<_> = records.iter(|topic| topic).collect();
-            assert_eq!(seen.len(), 2, "round {round}");
+            assert_eq!(seen.len(), 3, "round {round}");
             assert_eq!((seen[0].topic, seen[0].partition, seen[0].key), ("a", 3, Some(&b"k1"[..])));
             assert_eq!(seen[0].value, Some(&b"one"[..]));
             assert_eq!(seen[0].headers, [("n", Some(&b"v"[..])), ("m", Some(&b""[..]))]);
             assert_eq!((seen[1].topic, seen[1].value, seen[1].headers.len()), ("b", Some(&b""[..]), 0));
+            assert_eq!((seen[2].key, seen[2].value), (Some(&b"k4"[..]), None));
             assert_eq!(records.value(0), b"one");
         }
     }

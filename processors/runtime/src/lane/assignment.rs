@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::partition::{Partition, Phase, WaitsFor, tolerate};
-use super::{HELD, Lane, LaneError, RESTORE_SLICE, gauges};
+use super::{HELD, Lane, LaneError, RESTORE_SLICE, SWEEP_SLICE, gauges};
 use crate::inbox_name::inbox_name;
 use crate::kafka::{ContextsPolled, Kafka};
 use crate::telemetry::{PartitionAssigned, PartitionRestored, PartitionRevoked};
@@ -38,7 +38,9 @@ impl<K: Kafka> Lane<K> {
     }
 
     pub(super) fn restore(&mut self) -> Result<(), LaneError> {
-        if self.partitions.values().all(Partition::is_at_rest) {
+        self.begin_sweeps()?;
+        let restores = !self.partitions.values().all(Partition::is_at_rest);
+        if !restores && !self.partitions.values().any(|partition| partition.sweep.reads()) {
             return Ok(());
         }
         let locating: Vec<i32> = self.partitions.values().filter(|p| p.is_locating()).map(|p| p.number).collect();
@@ -58,8 +60,8 @@ impl<K: Kafka> Lane<K> {
             partition.locate(&mut self.kafka, committed.get(&partition.number).copied())?;
         }
         self.tell_waiting();
-        let until = Instant::now() + RESTORE_SLICE;
-        while self.partitions.values().any(|p| matches!(p.phase, Phase::Reading(_))) {
+        let until = Instant::now() + if restores { RESTORE_SLICE } else { SWEEP_SLICE };
+        while self.partitions.values().any(|p| matches!(p.phase, Phase::Reading(_)) || p.sweep.reads()) {
             let left = until.saturating_duration_since(Instant::now());
             match self.kafka.poll_contexts(left).map_err(LaneError::Kafka)? {
                 ContextsPolled::Idle => break,
@@ -68,7 +70,10 @@ impl<K: Kafka> Lane<K> {
                         partition.take(&key, value, &self.fixtures.schemas)?;
                     }
                 }
-                ContextsPolled::End(number) => self.restored(number)?,
+                ContextsPolled::End(number) => {
+                    self.swept(number)?;
+                    self.restored(number)?;
+                }
             }
             if left.is_zero() {
                 break;

@@ -16,6 +16,7 @@ use thalweg_core::task::{TaskCall, TaskRun};
 use thalweg_core::{Channel, ErrorCode, Event, Execution, WorkflowStatus};
 
 use super::partition::Partition;
+use super::retention::Found;
 use super::tally::{DeadLetterNote, Tally, TaskNote};
 use super::wanted::Wanted;
 use super::{Fixtures, LaneError};
@@ -67,6 +68,8 @@ pub struct Batch<'a> {
     /// The next inbox offset of each partition that the batch read from or writes executions of.
     pub offsets: BTreeMap<i32, i64>,
     pub tally: Tally,
+    /// The records that it forgets: partition and key.
+    pub forgotten: Vec<(i32, Found)>,
     /// The executions that it went on with, in order: partition and execution.
     pub gone_on: Vec<(i32, String)>,
     /// Partitions with an execution of a workflow that this router does not run: nothing more is taken from them.
@@ -92,6 +95,7 @@ impl<'a> Batch<'a> {
             forwards: Vec::new(),
             offsets: BTreeMap::new(),
             tally: Tally::default(),
+            forgotten: Vec::new(),
             gone_on: Vec::new(),
             unlisted: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -117,6 +121,22 @@ impl<'a> Batch<'a> {
         self.step(partition, &execution_id, None, None)?;
         self.gone_on.push((partition.number, execution_id));
         Ok(())
+    }
+
+    /// Writes the tombstone of a record of a closed execution.
+    pub fn forget(&mut self, partition: i32, next_offset: i64, found: Found) {
+        self.offsets.entry(partition).or_insert(next_offset);
+        self.records.add_tombstone(Topic::Contexts, partition, &found.key);
+        self.forgotten.push((partition, found));
+    }
+
+    /// Lets the timers of an execution fire that are due.
+    pub fn fire(&mut self, partition: &Partition, execution_id: &str) -> Result<(), LaneError> {
+        if self.is_unlisted(partition, execution_id)? {
+            return Ok(());
+        }
+        self.offsets.entry(partition.number).or_insert(partition.next_offset);
+        self.step(partition, execution_id, None, None)
     }
 
     /// Handles one inbox record.

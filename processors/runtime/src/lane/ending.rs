@@ -28,7 +28,7 @@ impl<K: Kafka> Lane<K> {
             Ended::Committed => {
                 self.pass(FailPoint::AfterCommit);
                 self.backoff = BACKOFF.0;
-                self.take_effect(&batch)?;
+                self.take_effect(&mut batch)?;
                 std::mem::take(&mut batch.tally).emit();
             }
             Ended::Aborted(fault) => self.undo(&mut batch, &fault),
@@ -47,7 +47,7 @@ impl<K: Kafka> Lane<K> {
         Ok(batch.into_records())
     }
 
-    fn take_effect(&mut self, batch: &Batch) -> Result<(), LaneError> {
+    fn take_effect(&mut self, batch: &mut Batch) -> Result<(), LaneError> {
         let schemas = Arc::clone(&self.fixtures.schemas);
         // Of an execution that has closed no more than its stub is kept: its records need not pass through the cache.
         for (number, key, value) in batch.changed().filter(|(_, key, _)| !batch.closes(key)) {
@@ -57,16 +57,18 @@ impl<K: Kafka> Lane<K> {
         }
         for (number, id, stub) in batch.closed() {
             if let Some(partition) = self.partitions.get_mut(&number) {
+                partition.timers.set(id, None);
                 partition.cache.close(id, stub, &schemas);
             }
         }
         for (number, execution) in batch.open() {
-            if let Some(partition) = self.partitions.get_mut(&number)
-                && execution.has_queued()
-            {
+            let Some(partition) = self.partitions.get_mut(&number) else { continue };
+            partition.timers.set(execution.id(), execution.timers());
+            if execution.has_queued() {
                 partition.due.push(execution.id());
             }
         }
+        self.forgotten(std::mem::take(&mut batch.forgotten));
         for (number, offset) in &batch.offsets {
             if let Some(partition) = self.partitions.get_mut(number) {
                 partition.next_offset = *offset;
@@ -91,6 +93,9 @@ impl<K: Kafka> Lane<K> {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.due.put_back(id);
             }
+        }
+        for (number, _) in &batch.forgotten {
+            self.abandon_sweep(*number);
         }
         self.waiting.retain(|message| !batch.offsets.contains_key(&message.partition));
         for number in batch.offsets.keys().copied() {

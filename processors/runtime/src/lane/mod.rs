@@ -7,7 +7,9 @@ mod batch;
 mod due;
 mod ending;
 mod partition;
+mod retention;
 mod tally;
+mod timers;
 mod wanted;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_core::{Channel, Limits, Workflows};
 
+use crate::clock::wall_clock;
 use crate::fail_point::{FailPoint, FailPoints};
 use crate::health::LaneHealth;
 use crate::kafka::{Ended, InboxMessage, Kafka, KafkaFault, Polled, Records};
@@ -26,14 +29,17 @@ use crate::tasks::InlineTasks;
 use crate::telemetry::{LagSeen, PartitionGauges, RestoresWaiting};
 use batch::{Batch, Topic};
 use partition::Partition;
+pub use retention::Retention;
 
 /// How long a lane without work waits for a record before it looks round.
 const IDLE_POLL: Duration = Duration::from_millis(50);
 /// How long one look at the contexts lasts while a partition is restored.
 const RESTORE_SLICE: Duration = Duration::from_millis(50);
+/// The same while only sweeps are under way, so that inputs wait for little.
+const SWEEP_SLICE: Duration = Duration::from_millis(2);
 /// Bytes of inbox records in one batch.
 const BATCH_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Executions with pending work that one batch goes on with, so that inputs get their turn.
+/// Executions with pending work, and with timers that are due, that one batch goes on with: inputs get their turn.
 const DUE_PER_BATCH: usize = 256;
 /// The pauses after transactions that failed in a row, doubling.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -72,6 +78,8 @@ pub struct Fixtures {
     pub step_max: Duration,
     /// How long a restore may wait for others' transactions before it is told.
     pub restore_patience: Duration,
+    /// How long closed executions are remembered.
+    pub retention: Retention,
 }
 
 impl Fixtures {
@@ -206,8 +214,7 @@ impl<K: Kafka> Lane<K> {
         let fixtures = Arc::clone(&self.fixtures);
         let began = Instant::now();
         let mut bytes: usize = self.waiting.iter().map(InboxMessage::bytes).sum();
-        let idle = self.waiting.is_empty() && !self.partitions.values().any(Partition::has_work);
-        let mut timeout = if idle { IDLE_POLL } else { Duration::ZERO };
+        let mut timeout = self.idle_time();
         let full = |waiting: &VecDeque<InboxMessage>, bytes: usize| {
             waiting.len() >= fixtures.batch_max_records || bytes >= BATCH_MAX_BYTES
         };
@@ -228,11 +235,21 @@ impl<K: Kafka> Lane<K> {
         Ok(())
     }
 
+    /// How long there is nothing to do but to wait for a record.
+    fn idle_time(&self) -> Duration {
+        if !self.waiting.is_empty() {
+            return Duration::ZERO;
+        }
+        let now = wall_clock();
+        self.partitions.values().map(|partition| partition.idle_time(now)).fold(IDLE_POLL, Duration::min)
+    }
+
     fn step<'a>(&mut self, fixtures: &'a Fixtures) -> Result<Batch<'a>, LaneError> {
         let mut batch = Batch::new(fixtures, std::mem::take(&mut self.records));
         if self.generation.is_none() {
             return Ok(batch);
         }
+        self.forget(&mut batch);
         // In turn, so that neither due work nor inputs can keep the other from its turn.
         self.inputs_first = !self.inputs_first;
         if self.inputs_first {
@@ -258,6 +275,15 @@ impl<K: Kafka> Lane<K> {
                 let Some(id) = partition.due.take() else { break };
                 left -= 1;
                 batch.go_on(partition, id)?;
+            }
+        }
+        let now = wall_clock();
+        for partition in self.partitions.values().filter(|partition| partition.is_served()) {
+            for id in partition.timers.due(now).take(left) {
+                if batch.is_full() {
+                    return Ok(());
+                }
+                batch.fire(partition, id)?;
             }
         }
         Ok(())
@@ -335,6 +361,7 @@ fn gauges(partition: &Partition) {
         partition: partition.number,
         open: partition.cache.open_executions() as u64,
         scopes: partition.cache.open_scopes() as u64,
+        timers: partition.timers.count() as u64,
         bytes: partition.cache.bytes() as u64,
     }
     .emit();

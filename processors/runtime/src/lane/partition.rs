@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use thalweg_core::codec::Schemas;
 use thalweg_core::context::{RecordKey, Stub};
-use thalweg_core::{ErrorCode, WorkflowStatus};
+use thalweg_core::{ErrorCode, Micros, WorkflowStatus};
 
 use super::LaneError;
 use super::due::DueQueue;
+use super::retention::Sweep;
+use super::timers::TimerQueue;
 use super::wanted::Wanted;
 use crate::cache::PartitionCache;
 use crate::inbox_position::InboxPosition;
@@ -26,6 +28,10 @@ pub struct Partition {
     pub next_offset: i64,
     /// Executions with `pending` events: work that needs no poll to go on, oldest first.
     pub due: DueQueue,
+    /// Executions with timers.
+    pub timers: TimerQueue,
+    /// Finds closed executions that are to be forgotten.
+    pub sweep: Sweep,
     /// Closed executions whose records a restore keeps.
     pub wanted: Wanted,
     /// What the restore waits for.
@@ -79,6 +85,8 @@ impl Partition {
             phase: Phase::Locating { since: Instant::now() },
             next_offset: -1,
             due: DueQueue::default(),
+            timers: TimerQueue::default(),
+            sweep: Sweep::new(),
             wanted: Wanted::default(),
             waits_for: None,
         }
@@ -98,12 +106,14 @@ impl Partition {
         matches!(self.phase, Phase::Locating { .. })
     }
 
-    /// There is something to do without any input: due work, or a restore to go on with.
-    pub fn has_work(&self) -> bool {
+    /// How long there is nothing to do without an input: no due work, no timer, no restore to go on with.
+    pub fn idle_time(&self, now: Micros) -> Duration {
         match self.phase {
-            Phase::Served => !self.due.is_empty(),
-            Phase::Held { .. } | Phase::Stopped => false,
-            Phase::Locating { .. } | Phase::Settling { .. } | Phase::Reading(_) => true,
+            Phase::Served if self.due.is_empty() && !self.sweep.has_work() => {
+                self.timers.until_next(now).unwrap_or(Duration::MAX)
+            }
+            Phase::Held { .. } | Phase::Stopped => Duration::MAX,
+            Phase::Served | Phase::Locating { .. } | Phase::Settling { .. } | Phase::Reading(_) => Duration::ZERO,
         }
     }
 
@@ -153,13 +163,19 @@ impl Partition {
         Ok(())
     }
 
-    /// Takes in a record of the contexts.
+    /// Takes in a record of the contexts: on restore, or for a sweep.
     pub fn take(&mut self, key: &[u8], value: Option<Vec<u8>>, schemas: &Schemas) -> Result<(), LaneError> {
-        let Phase::Reading(reading) = &mut self.phase else { return Ok(()) };
+        let Phase::Reading(reading) = &mut self.phase else {
+            self.sweep.take(key, &self.cache, schemas);
+            return Ok(());
+        };
         reading.records += 1;
         let unreadable = |error| LaneError::Contexts { partition: self.number, error };
         let key = schemas.read_key(key).map_err(unreadable)?;
         let Some(value) = value else {
+            if let RecordKey::Root(id) = &key {
+                self.timers.set(id, None);
+            }
             self.cache.remove(&key, schemas);
             return Ok(());
         };
@@ -173,6 +189,7 @@ impl Partition {
             ..0 => -1,
             applied => reading.newest_applied.max(applied),
         };
+        self.timers.set(id, context.next_due().map(|due| (due, context.timers.len())));
         // What a failure has left is not due: it waits for a redrive.
         if context.pending.is_empty() || context.status.is_closed() {
             reading.pending.remove(id);

@@ -7,7 +7,7 @@ use thalweg_core::{Channel, ErrorCode};
 
 use crate::telemetry::{
     DeadLettered, EventPublished, ExecutionClosed, ExecutionStalled, ExecutionStarted, InputHandled, InputResult,
-    ScopeJoined, ScopeOpened, TaskRan, TaskRedriven,
+    ScopeJoined, ScopeOpened, TaskRan, TaskRedriven, TaskRetried,
 };
 
 /// A dead letter, for the log.
@@ -81,6 +81,7 @@ fn tell(execution_id: &str, notice: &Notice) {
         }
         Notice::ScopeOpened => ScopeOpened.emit(),
         Notice::ScopeClosed { policy, status } => ScopeJoined { policy, outcome: *status }.emit(),
+        Notice::RetryScheduled { task_id } => TaskRetried { task: task_id }.emit(),
         Notice::Redriven { task_id } => TaskRedriven { execution_id, task: task_id }.emit(),
         Notice::Stalled { workflow_id } => ExecutionStalled { workflow: workflow_id, execution_id }.emit(),
     }

@@ -26,10 +26,13 @@ pub use execution::{EventPublished, ExecutionClosed, ExecutionStalled, Execution
 use execution::{INPUT_RESULTS, WorkflowSeries};
 use partition::PartitionCounts;
 pub(crate) use partition::RestoresWaiting;
-pub use partition::{LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked, RecordsWanted};
+pub use partition::{
+    ExecutionsForgotten, LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked,
+    RecordsWanted,
+};
 pub use scope::{ScopeJoined, ScopeOpened};
 use task::TaskSeries;
-pub use task::{TaskRan, TaskRedriven};
+pub use task::{TaskRan, TaskRedriven, TaskRetried};
 use transaction::TRANSACTION_OUTCOMES;
 pub use transaction::{DeadLettered, TransactionEnded, TransactionOutcome};
 
@@ -62,8 +65,10 @@ pub struct Metrics {
     executions_open: IntGauge,
     stalled: IntCounter,
     task_seconds: HistogramVec,
+    task_retries: IntCounterVec,
     joins: IntCounterVec,
     scopes_open: IntGauge,
+    timers_pending: IntGauge,
     /// In the order of `TRANSACTION_OUTCOMES`.
     transactions: Vec<IntCounter>,
     transaction_seconds: Histogram,
@@ -147,8 +152,10 @@ impl Metrics {
                 &["task", "outcome"],
                 &TASK_BUCKETS,
             )?,
+            task_retries: new.counters("task_retries_total", "Retries of tasks that were scheduled", &["task"])?,
             joins: new.counters("joins_total", "Scopes decided, by policy and outcome", &["policy", "outcome"])?,
             scopes_open: new.gauge("scopes_open", "Scopes open in the partitions served here")?,
+            timers_pending: new.gauge("timers_pending", "Timers pending in the partitions served here")?,
             transactions: children(&transactions, TRANSACTION_OUTCOMES.iter().map(|outcome| outcome.label())),
             transaction_seconds: new.histogram(
                 "transaction_seconds",

@@ -16,6 +16,7 @@ const WAITING_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) struct PartitionCounts {
     open: i64,
     scopes: i64,
+    timers: i64,
     bytes: i64,
 }
 
@@ -98,6 +99,22 @@ impl RecordsWanted {
     }
 }
 
+/// The records of closed executions were taken out of a partition: their time was over.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecutionsForgotten {
+    /// The partition.
+    pub partition: i32,
+    /// How many executions.
+    pub count: usize,
+}
+
+impl ExecutionsForgotten {
+    /// Logs it.
+    pub fn emit(self) {
+        info!(partition = self.partition, executions = self.count, "closed executions forgotten");
+    }
+}
+
 /// A partition was taken from a lane of this process: what it held and its lag count no longer.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionRevoked {
@@ -155,6 +172,8 @@ pub struct PartitionGauges {
     pub open: u64,
     /// Scopes that are open.
     pub scopes: u64,
+    /// Timers that are pending.
+    pub timers: u64,
     /// Bytes of contexts in memory.
     pub bytes: u64,
 }
@@ -169,7 +188,12 @@ impl PartitionGauges {
 
     pub(super) fn record(&self, metrics: &Metrics) {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let now = PartitionCounts { open: signed(self.open), scopes: signed(self.scopes), bytes: signed(self.bytes) };
+        let now = PartitionCounts {
+            open: signed(self.open),
+            scopes: signed(self.scopes),
+            timers: signed(self.timers),
+            bytes: signed(self.bytes),
+        };
         let mut partitions = metrics.partitions.lock().unwrap_or_else(PoisonError::into_inner);
         let before = partitions.insert(self.partition, now).unwrap_or_default();
         metrics.add_partition(before, now);
@@ -180,6 +204,7 @@ impl Metrics {
     fn add_partition(&self, before: PartitionCounts, now: PartitionCounts) {
         self.executions_open.add(now.open - before.open);
         self.scopes_open.add(now.scopes - before.scopes);
+        self.timers_pending.add(now.timers - before.timers);
         self.contexts_bytes.add(now.bytes - before.bytes);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{OnceLock, PoisonError};
 
-use prometheus::Histogram;
+use prometheus::{Histogram, IntCounter};
 use thalweg_core::ErrorCode;
 use tracing::{debug, info, warn};
 
@@ -46,16 +46,44 @@ impl TaskRan<'_> {
     }
 }
 
-/// The series of a task, each made when its outcome first occurs: most never do.
-#[derive(Default)]
+/// A task failed and will be tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskRetried<'a> {
+    /// The task.
+    pub task: &'a str,
+}
+
+impl TaskRetried<'_> {
+    /// Counts and logs it.
+    pub fn emit(self) {
+        info!(task = self.task, "a task that failed will be tried again");
+        if let Some(metrics) = Metrics::installed() {
+            self.record(metrics);
+        }
+    }
+
+    pub(super) fn record(&self, metrics: &Metrics) {
+        let tasks = metrics.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = tasks.get(self.task).or_else(|| tasks.get(UNREGISTERED)) {
+            series.retries.inc();
+        }
+    }
+}
+
+/// The series of a task. Those of its outcomes are made when they first occur: most never do.
 pub(super) struct TaskSeries {
+    retries: IntCounter,
     success: OnceLock<Histogram>,
     failures: [OnceLock<Histogram>; ErrorCode::ALL.len()],
 }
 
 impl Metrics {
     pub(super) fn register_task(&self, task: &str) {
-        let series = TaskSeries::default();
+        let series = TaskSeries {
+            retries: self.task_retries.with_label_values(&[task]),
+            success: OnceLock::new(),
+            failures: Default::default(),
+        };
         series.success.get_or_init(|| self.task_seconds.with_label_values(&[task, SUCCESS]));
         let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
         tasks.insert(task.to_owned(), series);

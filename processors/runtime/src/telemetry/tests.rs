@@ -47,6 +47,7 @@ fn every_metric_is_there_before_anything_occurs() {
         "task_seconds",
         "joins_total",
         "scopes_open",
+        "timers_pending",
         "transactions_total",
         "transaction_seconds",
         "transaction_inputs",
@@ -136,13 +137,14 @@ fn names_that_are_not_registered_share_one_label() {
 #[test]
 fn gauges_are_sums_over_the_partitions_that_are_assigned() {
     let metrics = metrics();
-    PartitionGauges { partition: 0, open: 5, scopes: 1, bytes: 100 }.record(&metrics);
-    PartitionGauges { partition: 1, open: 7, scopes: 2, bytes: 200 }.record(&metrics);
-    PartitionGauges { partition: 0, open: 4, scopes: 0, bytes: 80 }.record(&metrics);
+    PartitionGauges { partition: 0, open: 5, scopes: 1, timers: 3, bytes: 100 }.record(&metrics);
+    PartitionGauges { partition: 1, open: 7, scopes: 2, timers: 4, bytes: 200 }.record(&metrics);
+    PartitionGauges { partition: 0, open: 4, scopes: 0, timers: 1, bytes: 80 }.record(&metrics);
     LagSeen { partition: 0, lag: 9 }.record(&metrics);
     LagSeen { partition: 1, lag: 3 }.record(&metrics);
     assert_has(&metrics, "thalweg_executions_open 11");
     assert_has(&metrics, "thalweg_scopes_open 2");
+    assert_has(&metrics, "thalweg_timers_pending 5");
     assert_has(&metrics, "thalweg_contexts_bytes 280");
 
     PartitionRevoked { partition: 0 }.record(&metrics);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use thalweg_core::context::Scope;
 use thalweg_core::effect::Effect;
+use thalweg_core::timestamp::rfc3339;
 use thalweg_core::{BranchStatus, Event, identity};
 use thalweg_runtime::wall_clock;
 
@@ -72,6 +73,9 @@ fn remark(event: &Event) -> String {
     for effect in effects(event) {
         match effect {
             Effect::WaitAdded(wait) => said.push(format!("waits for {}", wait.event_type)),
+            Effect::TimerSet(timer) if timer.name.is_some() => {
+                said.push(format!("timer {} at {}", timer.name.unwrap_or_default(), rfc3339(timer.due_at)));
+            }
             Effect::WaitTaken(_) => said.push("was waited for".to_owned()),
             Effect::BranchDone(done) if done.status == BranchStatus::Failed => said.push("branch FAILED".to_owned()),
             _ => {}
