@@ -6,6 +6,7 @@ pub mod apply;
 mod channel;
 pub mod codec;
 pub mod context;
+pub mod dialect;
 pub mod effect;
 mod error_code;
 pub mod event;
@@ -28,6 +29,7 @@ mod workflow;
 
 pub use async_trait::async_trait;
 pub use channel::Channel;
+pub use dialect::Dialect;
 pub use error_code::ErrorCode;
 pub use event::{Event, Micros};
 pub use execution::{EmptyStore, Execution, RecordStore};
