@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::context::{Branch, Context, Scope, TaskState, Wait};
+use crate::context::{Branch, Context, Scope, TaskState, TrackedTask, Wait};
 use crate::event::{Event, RecordedEffect};
 use crate::json::Json;
 use crate::merge_patch;
@@ -49,6 +49,8 @@ pub enum Effect {
     Closed(Closed),
     /// A task that gave up is run again; where that had failed the execution, it goes on.
     Redriven(Redriven),
+    /// A task that is worked on elsewhere was reported on.
+    Tracked(TrackedTask),
 }
 
 /// Fields of [`Effect::Created`].
@@ -60,6 +62,9 @@ pub struct Created {
     pub correlation_id: String,
     /// The start's input id, in hexadecimal.
     pub start_id: String,
+    /// The work is done elsewhere: reports move the state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tracked: bool,
 }
 
 /// A new status.
@@ -163,6 +168,7 @@ impl Effect {
             Effect::Stalled {} => Ok("{}".to_owned()),
             Effect::Closed(closed) => serde_json::to_string(closed),
             Effect::Redriven(redriven) => serde_json::to_string(redriven),
+            Effect::Tracked(task) => serde_json::to_string(task),
         };
         RecordedEffect { kind: self.kind().to_owned(), json: Json::trusted(content.unwrap_or_default()) }
     }
@@ -196,12 +202,13 @@ impl Effect {
             Effect::Stalled {} => "stalled",
             Effect::Closed(_) => "closed",
             Effect::Redriven(_) => "redriven",
+            Effect::Tracked(_) => "tracked",
         }
     }
 }
 
 /// The kinds that this version knows.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "created",
     "patch",
     "status",
@@ -218,6 +225,7 @@ pub const KINDS: [&str; 16] = [
     "stalled",
     "closed",
     "redriven",
+    "tracked",
 ];
 
 /// The records of one execution, as far as they are known.
@@ -311,6 +319,7 @@ impl Records {
             input_ids: shell.map_or_else(Vec::new, |c| c.input_ids),
             processed: Vec::new(),
             pending: Vec::new(),
+            tracked: created.tracked.then(Vec::new),
         });
     }
 
@@ -406,6 +415,13 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
                 context.waits.clear();
                 context.scopes.clear();
                 context.pending.clear();
+            }
+        }
+        Effect::Tracked(reported) => {
+            let tracked = context.tracked.get_or_insert_default();
+            match tracked.iter_mut().find(|task| task.task_id == reported.task_id) {
+                Some(task) => *task = reported,
+                None => tracked.push(reported),
             }
         }
         Effect::Redriven(redriven) => {

@@ -2,6 +2,7 @@
 
 use crate::channel::Channel;
 use crate::codec::Schemas;
+use crate::dialect::{self, Headers};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
 use crate::identity;
@@ -53,6 +54,8 @@ pub struct InboxRecord<'a> {
     pub origin: Option<&'a str>,
     /// Header `redrive`, 0 where there is none.
     pub redrive: u32,
+    /// All headers: they may name the dialect of the value, or be a part of the event.
+    pub headers: Headers<'a>,
 }
 
 impl InboxRecord<'_> {
@@ -120,12 +123,7 @@ pub enum Reading {
 /// # Errors
 /// Why it can be no event of any execution; it belongs to the dead letters.
 pub fn read(record: &InboxRecord, partitions: i32, schemas: &Schemas, limits: &Limits) -> Result<Reading, Refusal> {
-    let value = match record.value {
-        None => return Err(Refusal::new(ErrorCode::DecodeFailed, "the record has no value (a tombstone)")),
-        Some([]) => return Err(Refusal::new(ErrorCode::DecodeFailed, "the record's value is empty")),
-        Some(value) => value,
-    };
-    let mut event = schemas.read_inbox(value)?;
+    let mut event = dialect::read_record(record.value, record.headers, schemas)?;
     let origin = record.origin.map_or_else(|| record.position(), str::to_owned);
     check_names(&event)?;
     if event.event_id.is_empty() {
@@ -159,12 +157,12 @@ fn resolve_execution(event: &mut Event, record: &InboxRecord, origin: &str, part
                 })?
                 .to_owned(),
             _ if event.event_type == STARTED => identity::execution_id_at(origin, record.partition, partitions),
-            _ => {
-                return Err(Refusal::new(
+            _ => dialect::execution_by_correlation(event).map(str::to_owned).ok_or_else(|| {
+                Refusal::new(
                     ErrorCode::ExecutionUnknown,
                     "the event names no execution_id and the record has no key; only workflow.started can do without",
-                ));
-            }
+                )
+            })?,
         };
     }
     identity::check_execution_id(&event.execution_id).map_err(|what| Refusal::new(ErrorCode::EventInvalid, what))

@@ -39,6 +39,6 @@ pub use message_class::MessageClass;
 pub use outcome::{FanOut, NewEvent, Outcome, WaitFor};
 pub use partition::partition_of;
 pub use pattern::Pattern;
-pub use status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+pub use status::{BranchStatus, ReportedStatus, ScopeStatus, TaskStatus, WorkflowStatus};
 pub use task::{Task, TaskContext, TaskError};
 pub use workflow::{Workflow, Workflows};

@@ -21,6 +21,10 @@ pub const PENDING_MAX: usize = 4096;
 pub const WAITS_MAX: usize = 256;
 /// Scopes that one execution may have open.
 pub const SCOPES_MAX: usize = 1024;
+/// Tasks of one tracked execution that are told apart.
+pub const TRACKED_TASKS_MAX: usize = 1024;
+/// How often Dream.OS tries a task again: one more failure is permanent.
+pub const TRACKED_RETRIES: i32 = 3;
 /// Bytes of results that a scope's completion event carries; beyond it refers to the branch records.
 pub const SCOPE_RESULTS_MAX_BYTES: usize = 128 * 1024;
 /// Bytes of an error message: a task may give any, and a refusal may quote any input.

@@ -8,10 +8,13 @@ mod emission;
 mod handle;
 mod outcome;
 mod redrive;
+mod report;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+
+pub use report::{TASK_TABLE, WORKFLOW_TABLE};
 
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros, RecordedEffect};

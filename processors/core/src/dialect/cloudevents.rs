@@ -11,7 +11,7 @@ use super::choice::header;
 use super::members::{Members, object, quoted};
 use super::spelling::{integer, rfc3339};
 use super::verdict::verdict;
-use super::{Dialect, Headers, Mapping, Reader, invalid, native, payload};
+use super::{Dialect, Headers, Mapping, Reader, correlation, invalid, native, payload, workflow_id};
 use crate::event::{DEFAULT_PRIORITY, Event};
 use crate::inbound::Refusal;
 use crate::json::Json;
@@ -109,7 +109,10 @@ fn write(event: &Event) -> Members {
     {
         document.push_text(name, super::filled(text));
     }
-    for (name, field) in extensions(&mut event.clone()) {
+    let mut came = event.clone();
+    came.correlation_id = correlation(event, Dialect::Cloudevents);
+    came.workflow_id = workflow_id(event, Dialect::Cloudevents);
+    for (name, field) in extensions(&mut came) {
         document.push_text(name, field.as_deref());
     }
     if event.priority != DEFAULT_PRIORITY {

@@ -7,8 +7,8 @@
 use super::choice::header;
 use super::members::{Members, quoted};
 use super::spelling::{integer, number, number_text, rfc3339, status};
-use super::verdict::{Kind, as_report, foreign_type, table, verdict};
-use super::{Dialect, Headers, Mapping, Reader, filled, invalid, payload, status_of};
+use super::verdict::{as_report, foreign_type, table, verdict};
+use super::{Dialect, Headers, Mapping, Reader, correlation, filled, invalid, payload, status_of, workflow_id};
 use crate::event::{Entity, Event, EventError};
 use crate::inbound::{Refusal, STARTED};
 use crate::json::Json;
@@ -67,7 +67,8 @@ fn read(document: &Members) -> Result<Event, Refusal> {
             event.entities.insert(kind.to_owned(), entity);
         }
     }
-    if told.kind == Kind::Start {
+    if is_start(&event) {
+        event.status = status_of(&event.event_type).map(str::to_owned);
         let context = body.object("context").unwrap_or_default();
         event.payload = payload(context.get("input").or_else(|| context.get("trigger_input")));
         return Ok(event);
@@ -75,6 +76,11 @@ fn read(document: &Members) -> Result<Event, Refusal> {
     event.payload = payload(document.get("payload"));
     derive(&mut event, &body);
     Ok(event)
+}
+
+/// Its payload is the input alone: it becomes the data of an execution.
+fn is_start(event: &Event) -> bool {
+    event.event_type == STARTED || event.event_type == "report.workflow.started"
 }
 
 /// The fields that say once more what the payload says.
@@ -237,7 +243,7 @@ fn of_command(document: &Members, entity: &str, body: &Members) -> Option<String
 fn write(event: &Event) -> Members {
     let own = Dialect::Compozy.is_own(event);
     let mut metadata = Members::default();
-    metadata.push_text("correlation_id", event.correlation_id.as_deref());
+    metadata.push_text("correlation_id", correlation(event, Dialect::Compozy).as_deref());
     metadata.push_text("request_id", event.request_id.as_deref());
     metadata.push_text("event_id", filled(&event.event_id));
     if event.occurred_at != 0 {
@@ -246,7 +252,7 @@ fn write(event: &Event) -> Members {
     metadata.push_text("source_component", event.source.as_deref());
     metadata.push_text("created_by", event.created_by.as_deref());
     let mut workflow = Members::default();
-    workflow.push_text("id", event.workflow_id.as_deref());
+    workflow.push_text("id", workflow_id(event, Dialect::Compozy).as_deref());
     workflow.push_text("exec_id", filled(&event.execution_id));
 
     let mut document = Members::default();
@@ -276,18 +282,20 @@ fn write(event: &Event) -> Members {
 }
 
 fn body(event: &Event, own: bool) -> Option<Json> {
-    if own && event.event_type != STARTED {
+    if own && !is_start(event) {
         return event.payload.clone();
     }
     let (mut body, mut inner) = (Members::default(), Members::default());
-    if event.event_type == STARTED {
-        let input = event.payload.clone()?;
-        if !own {
+    if is_start(event) {
+        // The state event tells a status, the command that asks for it does not.
+        if !own || event.event_type != STARTED {
             body.push("status", quoted("RUNNING"));
         }
-        inner.push("input", input);
-        body.push("context", inner.to_json());
-        return Some(body.to_json());
+        if let Some(input) = &event.payload {
+            inner.push("input", input.clone());
+            body.push("context", inner.to_json());
+        }
+        return (!body.is_empty()).then(|| body.to_json());
     }
     body.push_text("status", event.status.as_deref());
     if let Some(output) = &event.payload {

@@ -6,7 +6,7 @@
 use super::members::{Members, object, quoted};
 use super::spelling::{boolean, python_time, status};
 use super::verdict::{as_report, foreign_type, verdict};
-use super::{Dialect, Mapping, Reader, filled, invalid, payload, status_of};
+use super::{Dialect, Mapping, Reader, correlation, filled, invalid, payload, status_of};
 use crate::event::{Entity, Event, EventError};
 use crate::inbound::Refusal;
 use crate::json::Json;
@@ -119,7 +119,7 @@ fn write(event: &Event) -> Members {
         document.push("timestamp", python_time(event.occurred_at));
     }
     document.push_text("event_id", filled(&event.event_id));
-    document.push("correlation_id", event.correlation_id.as_deref().map_or(Json::trusted("null"), quoted));
+    document.push("correlation_id", correlation(event, Dialect::Dreamos).as_deref().map_or(Json::trusted("null"), quoted));
     document
 }
 

@@ -301,6 +301,20 @@ impl Reader<'_> {
     }
 }
 
+/// A field as the event came with it: where the router has set it to the execution's own, its `ext` has the first.
+fn as_it_came(event: &Event, dialect: Dialect, field: &str, now: Option<&str>) -> Option<String> {
+    let first = event.ext.get(field).filter(|_| dialect.is_own(event));
+    first.and_then(|first| serde_json::from_str(first.as_str()).ok()).or_else(|| now.map(str::to_owned))
+}
+
+fn correlation(event: &Event, dialect: Dialect) -> Option<String> {
+    as_it_came(event, dialect, "correlation_id", event.correlation_id.as_deref())
+}
+
+fn workflow_id(event: &Event, dialect: Dialect) -> Option<String> {
+    as_it_came(event, dialect, "workflow_id", event.workflow_id.as_deref())
+}
+
 /// The payload of an event: null is none.
 fn payload(value: Option<&Json>) -> Option<Json> {
     value.filter(|value| value.as_str() != "null").cloned()

@@ -19,9 +19,14 @@ fn says_nothing(name: &str, value: &str, event: &Event) -> bool {
         "attempt" => event.attempt == 1,
         "priority" => event.priority == DEFAULT_PRIORITY,
         "occurred_at" => event.occurred_at == 0,
-        _ => matches!(value, "null" | "\"\"" | "{}" | "[]"),
+        "event_id" | "event_type" | "execution_id" | "channel" | "message_class" => value == "\"\"",
+        "entities" | "ext" | "effects" => matches!(value, "{}" | "[]"),
+        _ => value == "null",
     }
 }
+
+/// Names the entries of `ext` that a document alone would give and the event has not.
+const EXT_ABSENT: &str = "ext.absent";
 
 /// What `event` says that `told` does not: its members, null where it has none, and of `ext` the entries.
 pub fn beyond(event: &Event, told: &Event) -> Members {
@@ -31,9 +36,13 @@ pub fn beyond(event: &Event, told: &Event) -> Members {
     let less = known.iter().filter(|(name, _)| !said.has(name));
     let less = less.map(|(name, _)| (name.to_owned(), Json::trusted("null")));
     let mut beyond: Members = more(&said, &known).into_iter().chain(less).collect();
+    let absent: Vec<&str> = known_ext.iter().map(|(name, _)| name).filter(|name| !ext.has(name)).collect();
     let ext = more(&ext, &known_ext);
     if !ext.is_empty() {
         beyond.push("ext", ext.to_json());
+    }
+    if !absent.is_empty() {
+        beyond.push(EXT_ABSENT, Json::from(&serde_json::Value::from(absent)));
     }
     beyond
 }
@@ -54,6 +63,11 @@ pub fn laid_over(told: &Event, beyond: Members) -> Result<Event, Refusal> {
     let known = Members::parse(serde_json::to_string(&Event::default()).unwrap_or_default().as_bytes());
     let known = known.unwrap_or_default();
     for (name, value) in beyond {
+        if name == EXT_ABSENT {
+            let absent: Vec<String> = serde_json::from_str(value.as_str()).unwrap_or_default();
+            absent.iter().for_each(|name| drop(ext.remove(name)));
+            continue;
+        }
         if !known.has(&name) {
             return Err(invalid(&format!("{name} is no field of an event")));
         }

@@ -8,7 +8,7 @@ use super::members::{Members, quoted};
 use super::spelling::rfc3339;
 use super::verdict::{Kind, foreign_type, verdict};
 use super::workflow::workflow_of;
-use super::{Dialect, Mapping, Reader, filled, payload};
+use super::{Dialect, Mapping, Reader, correlation, filled, payload};
 use crate::channel::Channel;
 use crate::event::{Event, Reply};
 use crate::inbound::Refusal;
@@ -94,7 +94,9 @@ fn write(event: &Event) -> Members {
         document.push_text("response_topic", reply.response_topic.as_deref());
         document.push_text("response_schema_name", reply.response_schema_name.as_deref());
     }
-    for (name, field) in texts(&mut event.clone()) {
+    let mut came = event.clone();
+    came.correlation_id = correlation(event, Dialect::Soorma);
+    for (name, field) in texts(&mut came) {
         document.push_text(name, field.as_deref());
     }
     document

@@ -5,7 +5,7 @@
 use super::members::{Members, object, quoted};
 use super::spelling::rfc3339;
 use super::verdict::{Kind, foreign_type, verdict};
-use super::{Dialect, Mapping, Reader, filled, payload, spelling};
+use super::{Dialect, Mapping, Reader, correlation, filled, payload, spelling};
 use crate::event::{DEFAULT_PRIORITY, Event};
 use crate::inbound::Refusal;
 use crate::json::Json;
@@ -54,7 +54,7 @@ fn write(event: &Event) -> Members {
     if event.occurred_at != 0 {
         document.push("created_at", rfc3339(event.occurred_at));
     }
-    document.push("correlation_id", event.correlation_id.as_deref().map_or(Json::trusted("null"), quoted));
+    document.push("correlation_id", correlation(event, Dialect::Workflow).as_deref().map_or(Json::trusted("null"), quoted));
     document.push("priority", Json::trusted(event.priority.to_string()));
     document
 }

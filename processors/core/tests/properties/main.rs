@@ -16,6 +16,7 @@ mod no_panic;
 mod random_workflow;
 mod redrive;
 mod script;
+mod tracked;
 
 use proptest::test_runner::Config;
 
