@@ -113,8 +113,18 @@ fn compozy_s_state_events_are_tracked_and_its_trigger_starts_a_workflow() {
     let sent = [
         event("1", "", r#"{"status":"RUNNING","context":{"input":{"to":"a"}}}"#, "workflow.evts.x-1.started"),
         event("2", task, r#"{"status":"RUNNING"}"#, "task.evts.mail-1.started"),
-        event("3", task, r#"{"status":"SUCCESS","result":{"output":{"n":1.0}},"duration_ms":42}"#, "task.evts.mail-1.success"),
-        event("4", "", r#"{"status":"SUCCESS","result":{"output":{"sent":true}},"duration_ms":1234}"#, "workflow.evts.x-1.success"),
+        event(
+            "3",
+            task,
+            r#"{"status":"SUCCESS","result":{"output":{"n":1.0}},"duration_ms":42}"#,
+            "task.evts.mail-1.success",
+        ),
+        event(
+            "4",
+            "",
+            r#"{"status":"SUCCESS","result":{"output":{"sent":true}},"duration_ms":1234}"#,
+            "workflow.evts.x-1.success",
+        ),
     ];
     send_keyed(&namespace, "x-1", &sent);
     let events = namespace.await_ended(1);
@@ -171,10 +181,16 @@ fn jamjet_s_log_is_tracked_from_its_start_to_its_end() {
         )
     };
     let sent = [
-        event(1, r#"{"type":"workflow_started","workflow_id":"research","workflow_version":"0.3.0","initial_input":{"topic":"tides"}}"#),
+        event(
+            1,
+            r#"{"type":"workflow_started","workflow_id":"research","workflow_version":"0.3.0","initial_input":{"topic":"tides"}}"#,
+        ),
         event(2, r#"{"type":"node_scheduled","node_id":"draft","queue_type":"model"}"#),
         event(3, r#"{"type":"node_started","node_id":"draft","worker_id":"w-1","attempt":1}"#),
-        event(4, r#"{"type":"node_completed","node_id":"draft","output":{},"state_patch":{"draft":"x"},"duration_ms":12,"cost_usd":0.00030}"#),
+        event(
+            4,
+            r#"{"type":"node_completed","node_id":"draft","output":{},"state_patch":{"draft":"x"},"duration_ms":12,"cost_usd":0.00030}"#,
+        ),
         event(5, r#"{"type":"workflow_completed","final_state":{"draft":"x"}}"#),
     ];
     send_keyed(&namespace, "j-1", &sent);
@@ -184,7 +200,11 @@ fn jamjet_s_log_is_tracked_from_its_start_to_its_end() {
     assert_came_back(&printed, &sent);
     assert!(printed.iter().any(|line| line.contains(r#""cost_usd":0.00030"#)), "{printed:#?}");
     // The engine's own word about the end, told as JamJet tells it.
-    assert!(printed[5].contains(r#""type":"workflow_completed""#) && printed[5].contains("\"thalweg\""), "{}", printed[5]);
+    assert!(
+        printed[5].contains(r#""type":"workflow_completed""#) && printed[5].contains("\"thalweg\""),
+        "{}",
+        printed[5]
+    );
     namespace.verify();
 }
 
@@ -197,7 +217,9 @@ fn cloud_events_in_both_modes() {
     ConsoleProducer::new(broker(), namespace.topics.inbox()).send(&[start]);
     namespace.await_events(&["workflow.started"], 1);
     let headers = |id: &str, event_type: &str| {
-        format!("ce_specversion=1.0,ce_id={id},ce_source=/shop,ce_type={event_type},ce_executionid=ce-1,content-type=application/json")
+        format!(
+            "ce_specversion=1.0,ce_id={id},ce_source=/shop,ce_type={event_type},ce_executionid=ce-1,content-type=application/json"
+        )
     };
     let binary = |line: String| {
         ConsoleProducer::new(broker(), namespace.topics.inbox())

@@ -13,15 +13,8 @@ pub const REJECTED: &str = "transition.rejected";
 /// Types of the events that tell the end of an execution.
 pub const ENDS: [&str; 3] = ["workflow.completed", "workflow.failed", "workflow.limit_exceeded"];
 /// Types of the engine's remarks: published about an event, handled by nobody.
-pub const REMARKS: [&str; 7] = [
-    ENDS[0],
-    ENDS[1],
-    ENDS[2],
-    "workflow.stalled",
-    "task.failed",
-    "task.permanently_failed",
-    "event.unhandled",
-];
+pub const REMARKS: [&str; 7] =
+    [ENDS[0], ENDS[1], ENDS[2], "workflow.stalled", "task.failed", "task.permanently_failed", "event.unhandled"];
 /// Source of the events that the engine makes.
 pub const ENGINE: &str = "thalweg";
 

@@ -234,6 +234,13 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
             format!("channel {:?} is none of the eight: {}", truncated(&event.channel), Channel::list()),
         ));
     }
+    let topic = event.reply.as_ref().and_then(|reply| reply.response_topic.as_deref());
+    if let Some(topic) = topic.filter(|topic| topic.parse::<Channel>().is_err()) {
+        return Err(Refusal::new(
+            ErrorCode::ChannelUnknown,
+            format!("reply.response_topic {:?} is none of the eight: {}", truncated(topic), Channel::list()),
+        ));
+    }
     if let Some(payload) = &event.payload {
         let bytes = payload.as_str().len();
         if bytes > limits.payload_max_bytes {

@@ -50,11 +50,7 @@ pub const TASK_TABLE: &[TaskRow] = {
         ("report.task.received", &[NEW], Pending),
         ("report.task.assigned", &[NEW, Some(Pending)], Pending),
         ("report.task.dispatched", &[NEW, Some(Pending), Some(Failed), Some(RetryScheduled)], Dispatched),
-        (
-            "report.task.started",
-            &[NEW, Some(Pending), Some(Dispatched), Some(Failed), Some(RetryScheduled)],
-            Running,
-        ),
+        ("report.task.started", &[NEW, Some(Pending), Some(Dispatched), Some(Failed), Some(RetryScheduled)], Running),
         ("report.task.progress", &[Some(Dispatched), Some(Running)], Running),
         ("report.task.waiting_started", &[Some(Running)], Waiting),
         ("report.interrupt.raised", &[Some(Running)], Waiting),

@@ -28,7 +28,9 @@ fn has_shape(document: &Members) -> bool {
     let says = ["correlation_id", "event_timestamp", "source_component", "event_id"];
     let metadata = document.object("metadata").is_some_and(|metadata| says.iter().any(|name| metadata.has(name)));
     let named = document.has("event_type");
-    !named && metadata && (ENTITIES.iter().any(|name| document.has(name)) || document.has("workflow") || document.has("payload"))
+    !named
+        && metadata
+        && (ENTITIES.iter().any(|name| document.has(name)) || document.has("workflow") || document.has("payload"))
 }
 
 /// Takes the subject from the headers, as a bridge from NATS carries it, where the body has none.

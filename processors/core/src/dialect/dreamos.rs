@@ -119,7 +119,8 @@ fn write(event: &Event) -> Members {
         document.push("timestamp", python_time(event.occurred_at));
     }
     document.push_text("event_id", filled(&event.event_id));
-    document.push("correlation_id", correlation(event, Dialect::Dreamos).as_deref().map_or(Json::trusted("null"), quoted));
+    document
+        .push("correlation_id", correlation(event, Dialect::Dreamos).as_deref().map_or(Json::trusted("null"), quoted));
     document
 }
 

@@ -12,9 +12,7 @@ use crate::inbound::Refusal;
 use crate::json::Json;
 
 pub(super) const MAPPING: Mapping = Mapping {
-    has_shape: |document| {
-        !document.has("event_type") && document.object("kind").is_some_and(|kind| kind.has(TAG))
-    },
+    has_shape: |document| !document.has("event_type") && document.object("kind").is_some_and(|kind| kind.has(TAG)),
     shape: "kind with a type",
     read,
     write,

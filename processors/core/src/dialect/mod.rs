@@ -212,9 +212,9 @@ impl Dialect {
 
     fn ours_of(self, value: &Json) -> Result<Members, Refusal> {
         let members = match self {
-            Dialect::Cloudevents => {
-                serde_json::from_str::<String>(value.as_str()).ok().and_then(|text| Members::parse(text.as_bytes()).ok())
-            }
+            Dialect::Cloudevents => serde_json::from_str::<String>(value.as_str())
+                .ok()
+                .and_then(|text| Members::parse(text.as_bytes()).ok()),
             _ => members::object(value),
         };
         members.ok_or_else(|| invalid(self, &format!("member {OURS} is no object")))

@@ -72,7 +72,9 @@ pub fn laid_over(told: &Event, beyond: Members) -> Result<Event, Refusal> {
             return Err(invalid(&format!("{name} is no field of an event")));
         }
         match (name.as_str(), value.as_str()) {
-            ("ext", _) => object(&value).unwrap_or_default().into_iter().for_each(|(name, value)| ext.set(&name, value)),
+            ("ext", _) => {
+                object(&value).unwrap_or_default().into_iter().for_each(|(name, value)| ext.set(&name, value))
+            }
             (_, "null") => drop(event.remove(&name)),
             _ => event.set(&name, value),
         }

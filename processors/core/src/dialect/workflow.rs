@@ -54,7 +54,8 @@ fn write(event: &Event) -> Members {
     if event.occurred_at != 0 {
         document.push("created_at", rfc3339(event.occurred_at));
     }
-    document.push("correlation_id", correlation(event, Dialect::Workflow).as_deref().map_or(Json::trusted("null"), quoted));
+    document
+        .push("correlation_id", correlation(event, Dialect::Workflow).as_deref().map_or(Json::trusted("null"), quoted));
     document.push("priority", Json::trusted(event.priority.to_string()));
     document
 }

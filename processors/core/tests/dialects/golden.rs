@@ -85,7 +85,11 @@ fn what_was_sent_goes_out_as_it_was_sent_after_the_router_took_it_in() {
             for (at, value) in &sent {
                 assert_eq!(out.get(at), Some(value), "{dialect} {name} {at}");
             }
-            assert_eq!(dialect.read(dialect.write(&read).as_bytes()).unwrap(), read, "{dialect} {name}: nothing is lost");
+            assert_eq!(
+                dialect.read(dialect.write(&read).as_bytes()).unwrap(),
+                read,
+                "{dialect} {name}: nothing is lost"
+            );
         }
     }
 }

@@ -26,7 +26,8 @@ fn odd_json() -> BoxedStrategy<String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(" , "))),
             prop::collection::btree_map("[a-c~/ ]{1,2}", inner, 0..3).prop_map(|members| {
-                let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\" : {value}")).collect();
+                let members: Vec<String> =
+                    members.iter().map(|(name, value)| format!("\"{name}\" : {value}")).collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]
@@ -74,7 +75,8 @@ fn members(text: &str) -> Vec<(String, String)> {
 }
 
 fn object(members: &[(String, String)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", Value::from(name.as_str()))).collect();
+    let members: Vec<String> =
+        members.iter().map(|(name, value)| format!("{}:{value}", Value::from(name.as_str()))).collect();
     format!("{{{}}}", members.join(","))
 }
 

@@ -15,6 +15,7 @@ mod memory_router;
 mod no_panic;
 mod random_workflow;
 mod redrive;
+mod reply;
 mod script;
 mod tracked;
 

@@ -63,8 +63,12 @@ fn compozy_s_own_started_event_opens_an_execution_and_its_success_ends_it() {
         compozy("2", "task", "task.evts.mail-1.dispatched", json!({"status": "PENDING"})),
         compozy("3", "task", "task.evts.mail-1.started", json!({"status": "RUNNING"})),
         compozy("4", "task", "task.evts.mail-1.success", json!({"status": "SUCCESS", "duration_ms": 12})),
-        compozy("5", "x", "workflow.evts.e.success",
-            json!({"status": "SUCCESS", "result": {"output": {"sent": true}}, "duration_ms": 34.5})),
+        compozy(
+            "5",
+            "x",
+            "workflow.evts.e.success",
+            json!({"status": "SUCCESS", "result": {"output": {"sent": true}}, "duration_ms": 34.5}),
+        ),
     ]);
     assert_eq!(log.rejected.len(), 0, "{:?}", log.rejected);
     let end = log.published.last().unwrap();
@@ -112,7 +116,10 @@ fn an_illegal_report_is_rejected_with_what_would_be_legal() {
     assert_eq!(payloads.len(), 2);
     assert_eq!(payloads[0]["status"], "RUNNING");
     let legal = payloads[0]["legal"].as_array().unwrap();
-    assert!(legal.contains(&json!("report.task.started")) && !legal.contains(&json!("report.task.success")), "{legal:?}");
+    assert!(
+        legal.contains(&json!("report.task.started")) && !legal.contains(&json!("report.task.success")),
+        "{legal:?}"
+    );
     assert!(payloads[1]["legal"].as_array().unwrap().contains(&json!("report.workflow.paused")));
 }
 
@@ -167,8 +174,11 @@ fn a_log_changes_nothing() {
 /// J3 and J5: state patches are folded, a rejected approval fails the task for good. J13: a limit ends the execution.
 #[test]
 fn jamjet_s_patches_approvals_and_limits() {
-    let started = jamjet(1, json!({"type": "workflow_started", "workflow_id": "w", "workflow_version": "9",
-        "initial_input": {"a": {"b": 1, "c": 2}}}));
+    let started = jamjet(
+        1,
+        json!({"type": "workflow_started", "workflow_id": "w", "workflow_version": "9",
+        "initial_input": {"a": {"b": 1, "c": 2}}}),
+    );
     let node = |sequence, kind: &str, more: Value| {
         let mut kind = json!({"type": kind, "node_id": "n"});
         kind.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -179,10 +189,17 @@ fn jamjet_s_patches_approvals_and_limits() {
             started.clone(),
             node(2, "node_started", json!({"worker_id": "w", "attempt": 1})),
             node(3, "interrupt_raised", json!({"reason": "check", "state_for_review": {}})),
-            node(4, "approval_received", json!({"user_id": "u", "decision": decision, "state_patch": {"a": {"b": null}}})),
+            node(
+                4,
+                "approval_received",
+                json!({"user_id": "u", "decision": decision, "state_patch": {"a": {"b": null}}}),
+            ),
             node(5, "node_completed", json!({"output": {}, "state_patch": {"d": [1]}, "duration_ms": 3})),
-            jamjet(6, json!({"type": "strategy_limit_hit", "limit_type": "max_iterations", "limit_value": 5,
-                "actual_value": 5})),
+            jamjet(
+                6,
+                json!({"type": "strategy_limit_hit", "limit_type": "max_iterations", "limit_value": 5,
+                "actual_value": 5}),
+            ),
         ])
     };
     let (log, root) = run("approved");
