@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use thalweg_core::{Event, WorkflowStatus};
 
 use super::cli::Thalweg;
+use super::console_tools::readme_block;
 use crate::namespace::Namespace;
 use crate::oracle::StillOpen;
 use crate::router_process::RouterProcess;
@@ -160,7 +161,7 @@ fn dream_os_reports_move_a_tracked_execution() {
         event("5", "TASK_COMPLETED", r#"{"task_id":"t-9","agent_id":"Agent-3","result":{"pages":12}}"#),
         event("6", "TASK_COMPLETED", r#"{"task_id":"t-9","agent_id":"Agent-3","result":{"pages":12}}"#),
     ];
-    send_keyed(&namespace, "d-1", &[&[start.to_string()], &sent[..]].concat());
+    send_keyed(&namespace, "d-1", &[&[start.to_string()][..], &sent[..]].concat());
     let events = namespace.await_events(&["transition.rejected"], 1);
     assert!(events.iter().any(|event| event.event_type == "report.task.success"));
     let tracked = root(&namespace, "d-1").tracked.unwrap();
@@ -266,6 +267,12 @@ fn input(text: &str) -> Stdio {
 #[test]
 fn convert_reads_documents_and_prints_each_on_a_line() {
     let thalweg = Thalweg::new(&[]);
+    let example = readme_block("convert").join(" ");
+    let (command, document) = example.split_once("<<< '").unwrap();
+    let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+    let shown = thalweg.run_with(&arguments, input(document.trim_end_matches('\''))).expect(0).document();
+    assert_eq!((&shown["event_type"], &shown["status"]), (&json!("report.task.success"), &json!("SUCCESS")));
+
     let two = "{\"id\":\"1\",\"event_type\":\"order.placed\",\"topic\":\"business-facts\",\n \"timestamp\":\"2026-01-17T10:30:00Z\",\"data\":{\"cost\": 1.50},\"new\":1e400}\n{\"id\":\"2\",\"event_type\":\"order.placed\",\"topic\":\"business-facts\",\"data\":{}}";
     let native = thalweg.run_with(&["convert", "--from", "soorma", "--to", "native"], input(two)).expect(0).stdout;
     assert_eq!(native.lines().count(), 2, "{native}");
