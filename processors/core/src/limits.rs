@@ -11,6 +11,8 @@ pub const RECORD_MARGIN_BYTES: usize = 64 * 1024;
 /// Nesting of any JSON document taken in or returned. serde_json itself reads 128 levels;
 /// data is kept well below, so that what was written can always be read.
 pub const JSON_MAX_DEPTH: usize = 64;
+/// Nesting of a document of a dialect: what it keeps in `ext` is nested a few levels deeper than it came.
+pub const DOCUMENT_MAX_DEPTH: usize = 128;
 /// Input ids that a context remembers; deduplication by id is promised within this window.
 pub const INPUT_IDS_MAX: usize = 256;
 /// Newest handled events that a context lists.

@@ -236,6 +236,26 @@ fn below(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
+/// How deep the objects and arrays of a document are nested.
+pub fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0usize, 0, false, false);
+    for byte in json {
+        if in_text {
+            in_text = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'"' => in_text = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// A JSON document without the white space between its tokens.
 pub fn on_one_line(json: &str) -> String {
     let mut line = String::with_capacity(json.len());
@@ -279,6 +299,11 @@ mod tests {
     #[test]
     fn texts_keep_their_white_space() {
         assert_eq!(on_one_line("{ \"a b\" : \"c \\\" d\" ,\n\t\"e\\\\\" : 1 }"), r#"{"a b":"c \" d","e\\":1}"#);
+    }
+
+    #[test]
+    fn depth_counts_no_brackets_in_texts() {
+        assert_eq!(depth(br#"{"a[":[{"b\"{":1}],"c":[]}"#), 3);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::error_code::ErrorCode;
 use crate::event::Event;
 use crate::inbound::Refusal;
 use crate::json::Json;
+use crate::limits::DOCUMENT_MAX_DEPTH;
 use crate::string_enum::string_enum;
 
 pub use choice::of_shape;
@@ -102,6 +103,10 @@ impl Dialect {
 
     /// The same, of a record with headers: some dialects tell a part there.
     fn read_with(self, text: &[u8], headers: Headers) -> Result<Event, Refusal> {
+        if members::depth(text) > DOCUMENT_MAX_DEPTH {
+            let message = format!("the document is nested deeper than {DOCUMENT_MAX_DEPTH} levels");
+            return Err(Refusal::new(ErrorCode::DecodeFailed, message));
+        }
         let Some(mapping) = self.mapping() else { return crate::codec::read_native_json(text) };
         let mut document = Members::parse(text).map_err(|error| {
             Refusal::new(ErrorCode::DecodeFailed, format!("the value is not a JSON object, as {self} is: {error}"))
