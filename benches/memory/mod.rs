@@ -49,6 +49,7 @@ impl Memory {
             value: Some(value),
             origin: None,
             redrive: 0,
+            headers: &[],
         };
         match inbound::read(&record, 1, &self.schemas, &self.limits).unwrap() {
             Reading::Event(inbound) => *inbound,

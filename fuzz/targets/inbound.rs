@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use thalweg_core::codec::{Schemas, event_to_json};
+use thalweg_core::dialect::{Dialect, HEADER_DIALECT};
 use thalweg_core::inbound::{self, InboxRecord, Reading};
 use thalweg_core::limits::{ENVELOPE_MAX_BYTES, ERROR_MESSAGE_MAX_BYTES};
 use thalweg_core::{Limits, partition_of};
@@ -23,6 +24,9 @@ fuzz_target!(|data: &[u8]| {
     let Some((&shape, value)) = data.split_first() else { return };
     let partitions = if shape & 0x80 == 0 { 1 } else { PARTITIONS };
     let limits = Limits { payload_max_bytes: PAYLOAD_MAX_BYTES, ..Limits::default() };
+    let dialect = Dialect::ALL[usize::from(shape >> 5) % Dialect::ALL.len()];
+    let named = (HEADER_DIALECT.to_owned(), Some(dialect.as_str().as_bytes().to_vec()));
+    let headers = if shape & 0x60 == 0 { Vec::new() } else { vec![named] };
     let record = InboxRecord {
         topic: "inbox",
         partition: 0,
@@ -37,6 +41,7 @@ fuzz_target!(|data: &[u8]| {
         value: (shape & 0x04 == 0).then_some(value),
         origin: (shape & 0x08 != 0).then_some("inbox/3/4711"),
         redrive: u32::from(shape & 0x10 != 0),
+        headers: &headers,
     };
     match inbound::read(&record, partitions, &SCHEMAS, &limits) {
         Err(refusal) => assert!((1..=ERROR_MESSAGE_MAX_BYTES).contains(&refusal.message.len())),

@@ -58,7 +58,7 @@ impl Thalweg {
     }
 
     #[track_caller]
-    fn run_with(&self, arguments: &[&str], input: impl Into<Stdio>) -> Ran {
+    pub fn run_with(&self, arguments: &[&str], input: impl Into<Stdio>) -> Ran {
         let mut process = self.spawn(arguments, input);
         let status = process.wait_exit(DEADLINE);
         Ran { code: status.code().unwrap_or(-1), stdout: process.stdout(), stderr: process.stderr() }

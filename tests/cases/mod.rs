@@ -7,6 +7,7 @@ mod bad_input;
 mod claims;
 mod cli;
 mod console_tools;
+mod dialects;
 mod docker;
 mod doctor;
 mod duplicates;

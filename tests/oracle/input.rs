@@ -114,6 +114,7 @@ fn read(record: &Record, redrive: u32, observed: &Observed) -> Result<Reading, R
         value: record.value.as_deref(),
         origin: record.header(HEADER_ORIGIN),
         redrive,
+        headers: &record.headers,
     };
     inbound::read(&inbox_record, observed.names.partitions, &observed.schemas, &limits)
 }

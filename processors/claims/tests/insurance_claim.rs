@@ -49,6 +49,7 @@ impl Claim {
             value: Some(value.as_bytes()),
             origin: None,
             redrive: 0,
+            headers: &[],
         };
         self.inputs += 1;
         let limits = Limits::default();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::event::Micros;
 use crate::json::Json;
 use crate::limits::INPUT_IDS_MAX;
-use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+use crate::status::{BranchStatus, ReportedStatus, ScopeStatus, TaskStatus, WorkflowStatus};
 use crate::timer::{Timer, TimerEvent};
 
 /// The root record of an execution (`schemas/context.avsc`).
@@ -51,6 +51,8 @@ pub struct Context {
     pub timer_events: Vec<TimerEvent>,
     #[serde(default)]
     pub early: Vec<EarlyEvent>,
+    #[serde(default)]
+    pub tracked: Option<Vec<TrackedTask>>,
 }
 
 impl Context {
@@ -59,11 +61,12 @@ impl Context {
         self.input_ids.chunks_exact(16).any(|known| known == id)
     }
 
-    /// Bytes of what grows beside `data` and the events that are kept: waits, scopes and timers.
+    /// Bytes of what grows beside `data` and the events that are kept: waits, scopes, timers, tracked tasks.
     pub fn bytes_beside_data(&self) -> usize {
         let waits: usize = self.waits.iter().map(Wait::bytes).sum();
         let timers: usize = self.timers.iter().map(Timer::bytes).sum();
-        waits + timers + self.scopes.iter().map(String::len).sum::<usize>()
+        let tracked: usize = self.tracked.iter().flatten().map(TrackedTask::bytes).sum();
+        waits + timers + tracked + self.scopes.iter().map(String::len).sum::<usize>()
     }
 
     /// Remembers an input id; the oldest leaves the window of [`INPUT_IDS_MAX`].
@@ -83,6 +86,28 @@ pub struct TaskState {
     pub status: TaskStatus,
     pub attempt: i32,
     pub failures: i32,
+}
+
+/// A task that is worked on elsewhere, as it was last reported.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct TrackedTask {
+    pub task_id: String,
+    pub status: ReportedStatus,
+    pub attempt: i32,
+    pub failures: i32,
+}
+
+impl TrackedTask {
+    /// One that nothing was heard of.
+    pub fn new(task_id: &str) -> TrackedTask {
+        TrackedTask { task_id: task_id.to_owned(), status: ReportedStatus::Pending, attempt: 1, failures: 0 }
+    }
+
+    /// Bytes of its record, roughly.
+    pub fn bytes(&self) -> usize {
+        self.task_id.len() + self.status.as_str().len() + 2 * size_of::<i32>()
+    }
 }
 
 /// An open wait for an event.

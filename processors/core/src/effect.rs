@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::context::{Branch, Context, Scope, TaskState, Wait};
+use crate::context::{Branch, Context, Scope, TaskState, TrackedTask, Wait};
 use crate::event::{Event, RecordedEffect};
 use crate::json::Json;
 use crate::merge_patch;
@@ -50,6 +50,8 @@ pub enum Effect {
     Closed(Closed),
     /// A task that gave up is run again; where that had failed the execution, it goes on.
     Redriven(Redriven),
+    /// A task that is worked on elsewhere was reported on.
+    Tracked(TrackedTask),
     /// A timer was set.
     TimerSet(Box<Timer>),
     /// A timer fired.
@@ -74,6 +76,9 @@ pub struct Created {
     pub correlation_id: String,
     /// The start's input id, in hexadecimal.
     pub start_id: String,
+    /// The work is done elsewhere: reports move the state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tracked: bool,
 }
 
 /// A new status.
@@ -179,6 +184,7 @@ impl Effect {
             Effect::Redriven(redriven) => serde_json::to_string(redriven),
             Effect::TimerSet(timer) => serde_json::to_string(timer),
             Effect::TimerFired(timer) | Effect::TimerCancelled(timer) => serde_json::to_string(timer),
+            Effect::Tracked(task) => serde_json::to_string(task),
         };
         RecordedEffect { kind: self.kind().to_owned(), json: Json::trusted(content.unwrap_or_default()) }
     }
@@ -215,12 +221,13 @@ impl Effect {
             Effect::TimerSet(_) => "timer_set",
             Effect::TimerFired(_) => "timer_fired",
             Effect::TimerCancelled(_) => "timer_cancelled",
+            Effect::Tracked(_) => "tracked",
         }
     }
 }
 
 /// The kinds that this version knows.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 20] = [
     "created",
     "patch",
     "status",
@@ -240,6 +247,7 @@ pub const KINDS: [&str; 19] = [
     "timer_set",
     "timer_fired",
     "timer_cancelled",
+    "tracked",
 ];
 
 /// The records of one execution, as far as they are known.
@@ -336,6 +344,7 @@ impl Records {
             timers: Vec::new(),
             timer_events: Vec::new(),
             early: Vec::new(),
+            tracked: created.tracked.then(Vec::new),
         });
     }
 
@@ -433,6 +442,13 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
                 context.scopes.clear();
                 context.pending.clear();
                 context.timers.clear();
+            }
+        }
+        Effect::Tracked(reported) => {
+            let tracked = context.tracked.get_or_insert_default();
+            match tracked.iter_mut().find(|task| task.task_id == reported.task_id) {
+                Some(task) => *task = reported,
+                None => tracked.push(reported),
             }
         }
         Effect::Redriven(redriven) => {

@@ -2,6 +2,7 @@
 
 use crate::channel::Channel;
 use crate::codec::Schemas;
+use crate::dialect::{self, Headers};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
 use crate::identity;
@@ -53,6 +54,8 @@ pub struct InboxRecord<'a> {
     pub origin: Option<&'a str>,
     /// Header `redrive`, 0 where there is none.
     pub redrive: u32,
+    /// All headers: they may name the dialect of the value, or be a part of the event.
+    pub headers: Headers<'a>,
 }
 
 impl InboxRecord<'_> {
@@ -120,12 +123,7 @@ pub enum Reading {
 /// # Errors
 /// Why it can be no event of any execution; it belongs to the dead letters.
 pub fn read(record: &InboxRecord, partitions: i32, schemas: &Schemas, limits: &Limits) -> Result<Reading, Refusal> {
-    let value = match record.value {
-        None => return Err(Refusal::new(ErrorCode::DecodeFailed, "the record has no value (a tombstone)")),
-        Some([]) => return Err(Refusal::new(ErrorCode::DecodeFailed, "the record's value is empty")),
-        Some(value) => value,
-    };
-    let mut event = schemas.read_inbox(value)?;
+    let mut event = dialect::read_record(record.value, record.headers, schemas)?;
     let position = record.position();
     let origin = record.origin.unwrap_or(&position);
     check_names(&event)?;
@@ -160,12 +158,12 @@ fn resolve_execution(event: &mut Event, record: &InboxRecord, origin: &str, part
                 })?
                 .to_owned(),
             _ if event.event_type == STARTED => identity::execution_id_at(origin, record.partition, partitions),
-            _ => {
-                return Err(Refusal::new(
+            _ => dialect::execution_by_correlation(event).map(str::to_owned).ok_or_else(|| {
+                Refusal::new(
                     ErrorCode::ExecutionUnknown,
                     "the event names no execution_id and the record has no key; only workflow.started can do without",
-                ));
-            }
+                )
+            })?,
         };
     }
     identity::check_execution_id(&event.execution_id).map_err(|what| Refusal::new(ErrorCode::EventInvalid, what))
@@ -235,6 +233,13 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
         return Err(Refusal::new(
             ErrorCode::ChannelUnknown,
             format!("channel {:?} is none of the eight: {}", truncated(&event.channel), Channel::list()),
+        ));
+    }
+    let topic = event.reply.as_ref().and_then(|reply| reply.response_topic.as_deref());
+    if let Some(topic) = topic.filter(|topic| topic.parse::<Channel>().is_err()) {
+        return Err(Refusal::new(
+            ErrorCode::ChannelUnknown,
+            format!("reply.response_topic {:?} is none of the eight: {}", truncated(topic), Channel::list()),
         ));
     }
     if let Some(payload) = &event.payload {

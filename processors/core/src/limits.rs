@@ -11,6 +11,8 @@ pub const RECORD_MARGIN_BYTES: usize = 64 * 1024;
 /// Nesting of any JSON document taken in or returned. serde_json itself reads 128 levels;
 /// data is kept well below, so that what was written can always be read.
 pub const JSON_MAX_DEPTH: usize = 64;
+/// Nesting of a document of a dialect: what it keeps in `ext` is nested a few levels deeper than it came.
+pub const DOCUMENT_MAX_DEPTH: usize = 128;
 /// Input ids that a context remembers; deduplication by id is promised within this window.
 pub const INPUT_IDS_MAX: usize = 256;
 /// Newest handled events that a context lists.
@@ -27,6 +29,10 @@ pub const TIMERS_MAX: usize = 1024;
 pub const TIMER_DELAY_MAX_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// Events that one execution may keep that came before their wait.
 pub const EARLY_MAX: usize = 256;
+/// Tasks of one tracked execution that are told apart.
+pub const TRACKED_TASKS_MAX: usize = 1024;
+/// How often Dream.OS tries a task again: one more failure is permanent.
+pub const TRACKED_RETRIES: i32 = 3;
 /// Bytes of results that a scope's completion event carries; beyond it refers to the branch records.
 pub const SCOPE_RESULTS_MAX_BYTES: usize = 128 * 1024;
 /// Bytes of an error message: a task may give any, and a refusal may quote any input.

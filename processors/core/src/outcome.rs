@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::channel::Channel;
-use crate::event::Micros;
+use crate::event::{Event, Micros};
 use crate::message_class::MessageClass;
 
 /// What a task decided about the event that it handled. Built up: `Outcome::new().emit(...).complete(...)`.
@@ -126,6 +126,17 @@ impl NewEvent {
     /// The answer to a command.
     pub fn answer(event_type: &str, payload: Value) -> NewEvent {
         NewEvent { message_class: Some(MessageClass::Result), ..NewEvent::new(event_type, payload) }
+    }
+
+    /// The answer that a request asks for by its `reply`: of the type that it names, on the channel that it names, else
+    /// on action-results. None where it asks for no answer.
+    ///
+    /// It has the request's correlation and trace, and the request as its parent, as all that a task emits has.
+    pub fn reply_to(request: &Event, payload: Value) -> Option<NewEvent> {
+        let reply = request.reply.as_ref()?;
+        let channel = reply.response_topic.as_ref().and_then(|topic| topic.parse().ok());
+        let answer = NewEvent::answer(reply.response_event.as_ref()?, payload);
+        Some(answer.on(channel.unwrap_or(Channel::ActionResults)))
     }
 
     /// The same on another channel.

@@ -52,6 +52,34 @@ string_enum! {
 }
 
 string_enum! {
+    /// Status of a task that is worked on elsewhere.
+    ReportedStatus {
+        /// Known, not begun.
+        Pending = "PENDING",
+        /// Given to someone.
+        Dispatched = "DISPATCHED",
+        /// At work.
+        Running = "RUNNING",
+        /// Waits for someone or something.
+        Waiting = "WAITING",
+        /// Failed, and is tried again.
+        RetryScheduled = "RETRY_SCHEDULED",
+        /// Done.
+        Success = "SUCCESS",
+        /// Failed; it may be tried again.
+        Failed = "FAILED",
+        /// Failed, and is not tried again.
+        PermanentlyFailed = "PERMANENTLY_FAILED",
+        /// What it waited for did not come in time.
+        TimedOut = "TIMED_OUT",
+        /// Called off.
+        Canceled = "CANCELED",
+        /// Not needed.
+        Skipped = "SKIPPED",
+    }
+}
+
+string_enum! {
     /// Status of a scope.
     ScopeStatus {
         /// Branches are still at work.

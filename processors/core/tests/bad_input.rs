@@ -14,7 +14,17 @@ use thalweg_core::{Channel, EmptyStore, ErrorCode, Event, Execution, Limits, Wor
 const PARTITIONS: i32 = 1;
 
 fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> InboxRecord<'a> {
-    InboxRecord { topic: "inbox", partition: 0, offset: 3, timestamp: 5, key, value, origin: None, redrive: 0 }
+    InboxRecord {
+        topic: "inbox",
+        partition: 0,
+        offset: 3,
+        timestamp: 5,
+        key,
+        value,
+        origin: None,
+        redrive: 0,
+        headers: &[],
+    }
 }
 
 fn read(key: Option<&[u8]>, value: &[u8]) -> Result<Inbound, Refusal> {

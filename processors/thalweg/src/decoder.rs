@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_core::codec::{CodecError, Schemas};
+use thalweg_core::dialect::{self, Headers};
 use thalweg_core::inbound::{self, InboxRecord, Reading, Refusal};
 use thalweg_core::{ErrorCode, Event, Limits};
 use thalweg_runtime::Registry;
@@ -54,12 +55,12 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Reads the value of an inbox record as a router does, or says why it is refused.
+    /// Reads the value of an inbox record with these headers as a router does, or says why it is refused.
     ///
     /// # Errors
     /// Where the registry can't be read.
-    pub fn inbox_event(&self, value: &[u8]) -> Result<Result<Event, Refusal>, CommandError> {
-        self.refusable(|schemas| schemas.read_inbox(value))
+    pub fn inbox_event(&self, value: &[u8], headers: Headers) -> Result<Result<Event, Refusal>, CommandError> {
+        self.refusable(|schemas| dialect::read_record(Some(value), headers, schemas))
     }
 
     /// Reads an inbox record as a router does, or says why it is refused.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use rdkafka::error::KafkaError;
 use thalweg_core::ErrorCode;
 use thalweg_core::codec::CodecError;
+use thalweg_core::inbound::Refusal;
 use thalweg_router::RouterError;
 use thalweg_runtime::kafka::NotAuthorized;
 use thalweg_runtime::{ConfigError, LogError, TopicSetupError};
@@ -64,6 +65,14 @@ pub enum CommandError {
     /// The router could not start, or ended.
     #[error(transparent)]
     Router(#[from] RouterError),
+    /// A document is no event.
+    #[error("{code}: document {number}: {message}", code = .refusal.code, message = .refusal.message)]
+    Refused {
+        /// Which of those that were given, from 1.
+        number: u64,
+        /// Why.
+        refusal: Refusal,
+    },
     /// A record can't be read.
     #[error("{code}: {0}", code = .0.code())]
     Codec(#[from] CodecError),

@@ -86,6 +86,7 @@ impl Router {
             value: record.value.as_deref(),
             origin: record.header("origin"),
             redrive: 0,
+            headers: &record.headers,
         };
         match inbound::read(&inbox_record, PARTITIONS, &self.schemas, &self.limits) {
             Ok(Reading::Event(inbound)) => {

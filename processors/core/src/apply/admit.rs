@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Action, DeadLetter, Step, redrive};
+use super::{Action, DeadLetter, Step, redrive, report};
 use crate::channel::Channel;
 use crate::context::Context;
 use crate::error_code::ErrorCode;
@@ -19,6 +19,8 @@ pub(super) enum Verdict {
     Take,
     Duplicate,
     Reject(String),
+    /// With what would be legal.
+    RejectReport((String, Vec<String>)),
     Refuse(Refusal),
 }
 
@@ -28,7 +30,7 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
         _ if inbound.event.event_type == REQUESTED => redrive::judge(execution, &inbound, &id, step),
         Life::Unknown => judge_unknown(execution, &inbound, &id, step),
         Life::Closed(stub) => {
-            let start = inbound.event.event_type == STARTED;
+            let start = report::opens(&inbound.event);
             if inbound.offset <= stub.applied_offset || (start && stub.started_by(&id)) {
                 Verdict::Duplicate
             } else {
@@ -41,6 +43,9 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
         Verdict::Take => take(execution, inbound, &id),
         Verdict::Duplicate => actions.push(Action::Duplicate),
         Verdict::Reject(reason) => actions.push(rejection(execution, &inbound.event, &inbound.input, &reason, step)),
+        Verdict::RejectReport(why) => {
+            actions.push(report::rejection(execution, &inbound.event, &inbound.input, why, step));
+        }
         Verdict::Refuse(refusal) => actions.push(Action::DeadLetter(Box::new(DeadLetter {
             code: refusal.code,
             message: refusal.message,
@@ -58,7 +63,7 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
 fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step: &Step) -> Verdict {
     let event = &inbound.event;
     let refuse = |code, message: String| Verdict::Refuse(Refusal::new(code, message));
-    if event.event_type != STARTED {
+    if !report::opens(event) {
         return refuse(
             ErrorCode::ExecutionUnknown,
             format!("no execution {:?} is known; start it with {STARTED} first", event.execution_id),
@@ -67,13 +72,14 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
     let Some(workflow_id) = &event.workflow_id else {
         return refuse(ErrorCode::EventInvalid, format!("{STARTED} needs a workflow_id"));
     };
-    let Some(workflow) = step.workflows.get(workflow_id) else {
+    let workflow = step.workflows.get(workflow_id);
+    if workflow.is_none() && !report::tracks(event) {
         let known: Vec<&str> = step.workflows.iter().map(|w| w.id.as_str()).collect();
         return refuse(
             ErrorCode::WorkflowUnknown,
             format!("no router knows workflow {workflow_id:?}; known: {}", known.join(", ")),
         );
-    };
+    }
     if !event.payload.as_ref().is_none_or(Json::is_object_or_null) {
         return refuse(
             ErrorCode::PayloadInvalid,
@@ -92,7 +98,12 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
     execution.records.context = Some(Context {
         execution_id: execution.id.clone(),
         workflow_id: workflow_id.clone(),
-        workflow_version: Some(workflow.version.clone()),
+        // What is done elsewhere has the version that it has there.
+        workflow_version: event
+            .workflow_version
+            .clone()
+            .filter(|_| report::tracks(event))
+            .or_else(|| workflow.map(|workflow| workflow.version.clone())),
         status: WorkflowStatus::Pending,
         data: json!({}),
         correlation_id: event.correlation_id.clone().unwrap_or_else(|| execution.id.clone()),
@@ -112,6 +123,7 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
         timers: Vec::new(),
         timer_events: Vec::new(),
         early: Vec::new(),
+        tracked: report::tracks(event).then(Vec::new),
     });
     Verdict::Take
 }
@@ -129,6 +141,9 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
             return Verdict::Duplicate;
         }
         return Verdict::Reject(format!("the execution has started already ({})", context.status));
+    }
+    if let Some(why) = report::refused(context, event) {
+        return Verdict::RejectReport(why);
     }
     if let (Some(scope), Some(branch)) = (event.scope.clone(), event.branch.clone())
         && !branch_is_known(execution, &scope, &branch, step)

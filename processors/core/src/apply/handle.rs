@@ -3,13 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Action, Attempt, Current, Notice, Step, TaskRef, admit, branch, close, early, outcome, redrive, wait};
+use super::{
+    Action, Attempt, Current, Notice, Step, TaskRef, admit, branch, close, early, outcome, redrive, report, wait,
+};
 use crate::context::{Context, Wait};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
 use crate::identity;
-use crate::inbound::{InputRef, STARTED};
+use crate::inbound::InputRef;
+use crate::message_class::MessageClass;
+use crate::status::WorkflowStatus;
 use crate::task::{TaskCall, TaskContext};
 
 pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
@@ -42,12 +46,14 @@ pub(super) fn handle(
 ) {
     let Queued { mut event, depth, input, opens, logged } = queued;
     number(execution, &mut event, step);
-    let place = place(execution, &mut event, input.is_some(), step);
+    let is_log = event.message_class == MessageClass::Log.as_str();
+    let place = place(execution, &mut event, input.is_some() && !is_log, step);
     let mut current = Current::of_input(*event, depth, input);
     if logged {
         current.add(execution, Effect::PendingTaken(PendingRef { event_id: current.event.event_id.clone(), depth }));
     }
-    if current.event.event_type == STARTED {
+    let begins = execution.context().is_some_and(|context| context.status == WorkflowStatus::Pending);
+    if begins && report::opens(&current.event) {
         start(execution, &mut current, actions);
     }
     if let Some(wait_id) = place.answers {
@@ -67,7 +73,8 @@ pub(super) fn handle(
         if current.event.branch.is_none() {
             branch::unhandled(execution, &mut current, step);
         }
-    } else if !place.late {
+    } else if !place.late && !is_log {
+        report::fold(execution, &mut current, step);
         route(execution, &mut current, step);
     }
     execution.current = Some(Box::new(current));
@@ -81,8 +88,17 @@ pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) 
     event.sequence = context.sequence;
     event.recorded_at = Some(step.now);
     event.execution_id.clone_from(&context.execution_id);
-    event.workflow_id.get_or_insert_default().clone_from(&context.workflow_id);
+    keep_workflow(event, &context.workflow_id);
     event.workflow_version.clone_from(&context.workflow_version);
+}
+
+/// An event is of its execution's workflow; where it names another that is kept beside it.
+fn keep_workflow(event: &mut Event, workflow_id: &str) {
+    if let Some(own) = event.workflow_id.replace(workflow_id.to_owned())
+        && own != workflow_id
+    {
+        event.ext.insert("workflow_id".to_owned(), crate::json::Json::from(&serde_json::Value::from(own)));
+    }
 }
 
 struct Place {
@@ -152,6 +168,7 @@ fn start(execution: &mut Execution, current: &mut Current, actions: &mut Vec<Act
         workflow_version: context.workflow_version.clone(),
         correlation_id: context.correlation_id.clone(),
         start_id: to_hex(&context.start_id),
+        tracked: context.tracked.is_some(),
     };
     actions.push(Action::Notice(Notice::Started { workflow_id: context.workflow_id.clone() }));
     let sequence = context.sequence;
@@ -236,6 +253,11 @@ impl Current {
     /// Did a task handle it, or will it?
     pub fn is_handled(&self) -> bool {
         !self.handled_by.is_empty() || self.retries > 0
+    }
+
+    /// Is it kept only, and changes nothing?
+    pub fn is_log(&self) -> bool {
+        self.event.message_class == MessageClass::Log.as_str()
     }
 
     /// The branch of the event.

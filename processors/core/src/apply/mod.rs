@@ -9,6 +9,7 @@ mod emission;
 mod handle;
 mod outcome;
 mod redrive;
+mod report;
 mod retry;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ mod timer;
 mod wait;
 
 use std::sync::Arc;
+
+pub use report::{TASK_TABLE, WORKFLOW_TABLE};
 
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros, RecordedEffect};

@@ -426,6 +426,11 @@ pub(super) fn failure_error(failure: &TaskFailure, retryable: bool, is_final: bo
 
 /// After the last task: branches and scopes move on, the status follows, the event is published.
 pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Step, actions: &mut Vec<Action>) {
+    if current.is_log() && current.closing.is_none() {
+        remember(execution, &current, step.now);
+        publish(execution, current, actions);
+        return;
+    }
     branch::settle(execution, &mut current, step, actions);
     remember(execution, &current, step.now);
     if let Some(closing) = current.closing.take() {
@@ -465,9 +470,12 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
     });
 }
 
-/// WAITING while a wait is open, else RUNNING. Returns whether the execution has stalled.
+/// WAITING while a wait is open, else RUNNING; where the work is done elsewhere, as it is reported. Returns whether the execution has stalled.
 fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
     let Some(context) = &execution.records.context else { return false };
+    if context.tracked.is_some() {
+        return false;
+    }
     let status = if context.waits.is_empty() { WorkflowStatus::Running } else { WorkflowStatus::Waiting };
     let idle = context.waits.is_empty() && context.timers.is_empty();
     let stalls = !context.stalled && idle && execution.queue.is_empty();
@@ -482,7 +490,8 @@ pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut
     let handled = current.is_handled();
     let mut event = current.carrier.map_or_else(|| std::sync::Arc::unwrap_or_clone(current.event), |carrier| *carrier);
     event.effects = current.effects;
-    if handled {
+    // What tells its own duration keeps it.
+    if handled && event.duration_ms.is_none() {
         event.duration_ms = Some(current.duration_ms);
     }
     hold(execution, Box::new(event), current.input, actions);

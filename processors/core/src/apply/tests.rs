@@ -65,6 +65,7 @@ fn inbound(execution_id: &str, offset: i64, json: serde_json::Value) -> Inbound 
         value: Some(text.as_bytes()),
         origin: None,
         redrive: 0,
+        headers: &[],
     };
     match inbound::read(&record, 1, &schemas, &Limits::default()).unwrap() {
         inbound::Reading::Event(inbound) => *inbound,

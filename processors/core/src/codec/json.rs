@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::dialect::{self, Headers};
 use crate::error_code::ErrorCode;
 use crate::event::Event;
 use crate::inbound::Refusal;
@@ -14,13 +15,40 @@ use crate::json::Json;
 /// An event with every field that the schema names.
 static KNOWN_FIELDS: LazyLock<serde_json::Result<Value>> = LazyLock::new(|| serde_json::to_value(Event::default()));
 
-pub(super) fn read(text: &[u8]) -> Result<Event, Refusal> {
-    let mut unknown = false;
+/// Reads an event in the native form, else in the dialect that the document has the shape of.
+///
+/// A document that the native form describes whole costs nothing more: only what that does not know is looked at.
+pub(super) fn read(text: &[u8], headers: Headers) -> Result<Event, Refusal> {
+    match native(text) {
+        Ok((event, Known::Whole)) => Ok(event),
+        read => dialect::read_shaped(text, headers).unwrap_or_else(|| finished(read, text)),
+    }
+}
+
+/// Reads an event in the native form, whatever it looks like.
+pub fn read_native_json(text: &[u8]) -> Result<Event, Refusal> {
+    finished(native(text), text)
+}
+
+/// Does the native form name every field?
+#[derive(PartialEq)]
+enum Known {
+    Whole,
+    Partly,
+}
+
+fn native(text: &[u8]) -> Result<(Event, Known), serde_json::Error> {
+    let mut known = Known::Whole;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let event = serde_ignored::deserialize(&mut deserializer, |_| unknown = true);
-    match event.and_then(|event| deserializer.end().map(|()| event)) {
-        Ok(event) if !unknown => Ok(event),
-        Ok(event) => with_unknown_fields(event, text),
+    let event = serde_ignored::deserialize(&mut deserializer, |_| known = Known::Partly)?;
+    deserializer.end()?;
+    Ok((event, known))
+}
+
+fn finished(read: Result<(Event, Known), serde_json::Error>, text: &[u8]) -> Result<Event, Refusal> {
+    match read {
+        Ok((event, Known::Whole)) => Ok(event),
+        Ok((event, Known::Partly)) => with_unknown_fields(event, text),
         Err(_) => Err(refusal(text)),
     }
 }

@@ -8,9 +8,11 @@ mod json;
 mod schemas;
 
 pub use json::event_to_json;
+pub(crate) use json::read_native_json;
 pub use schemas::{CodecError, Fingerprint, Schemas, fingerprint_of, fingerprint_of_text};
 
 use crate::context::RecordKey;
+use crate::dialect::Headers;
 use crate::error_code::ErrorCode;
 use crate::event::Event;
 use crate::inbound::Refusal;
@@ -19,14 +21,32 @@ use crate::inbound::Refusal;
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 
 impl Schemas {
-    /// Reads the value of an inbox record, in any encoding that the inbox takes.
+    /// Reads the value of an inbox record, in any encoding and dialect that the inbox takes.
     ///
     /// # Errors
     /// DECODE_FAILED, SCHEMA_UNKNOWN or EVENT_INVALID.
     pub fn read_inbox(&self, value: &[u8]) -> Result<Event, Refusal> {
+        self.read_inbox_with(value, &[])
+    }
+
+    /// The same, of a record with headers: a dialect may tell a part there.
+    pub(crate) fn read_inbox_with(&self, value: &[u8], headers: Headers) -> Result<Event, Refusal> {
+        self.read_value(value, |text| json::read(text, headers))
+    }
+
+    /// The same in the native form, whatever a JSON document looks like.
+    pub(crate) fn read_native(&self, value: &[u8]) -> Result<Event, Refusal> {
+        self.read_value(value, read_native_json)
+    }
+
+    fn read_value(
+        &self,
+        value: &[u8],
+        read_json: impl FnOnce(&[u8]) -> Result<Event, Refusal>,
+    ) -> Result<Event, Refusal> {
         let text = value.trim_ascii_start();
         if text.first() == Some(&b'{') {
-            return json::read(text);
+            return read_json(text);
         }
         if value.starts_with(&SINGLE_OBJECT) {
             return self.read_event(value).map_err(|error| Refusal::new(error.code(), error.to_string()));

@@ -15,9 +15,11 @@ mod memory_router;
 mod no_panic;
 mod random_workflow;
 mod redrive;
+mod reply;
 mod retries;
 mod script;
 mod timers;
+mod tracked;
 mod waits;
 
 use proptest::test_runner::Config;

@@ -317,6 +317,7 @@ pub fn record<'a>(key: Option<&'a [u8]>, offset: i64, value: &'a [u8]) -> InboxR
         value: Some(value),
         origin: None,
         redrive: 0,
+        headers: &[],
     }
 }
 

@@ -197,6 +197,7 @@ impl<'a> Batch<'a> {
             value: message.value.as_deref(),
             origin: message.header(HEADER_ORIGIN),
             redrive,
+            headers: &message.headers,
         };
         let read = || inbound::read(&record, fixtures.partitions, &fixtures.schemas, &fixtures.limits);
         match read() {
@@ -259,7 +260,9 @@ impl<'a> Batch<'a> {
         self.touch(partition, execution_id)?;
         let touched = self.touched.get(&execution_hash(execution_id));
         let context = touched.filter(|touched| !touched.execution.is_closed()).and_then(|t| t.execution.context());
-        let unlisted = context.map(|c| &c.workflow_id).filter(|id| self.fixtures.workflows.get(id).is_none());
+        // What is tracked is done elsewhere: it needs no workflow here.
+        let run_here = context.filter(|context| context.tracked.is_none());
+        let unlisted = run_here.map(|c| &c.workflow_id).filter(|id| self.fixtures.workflows.get(id).is_none());
         if let Some(workflow_id) = unlisted {
             self.unlisted.insert(partition.number, workflow_id.clone());
             return Ok(true);

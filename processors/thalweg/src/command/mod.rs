@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod convert;
 mod dead_letters;
 mod demo;
 mod dev;
@@ -42,6 +43,7 @@ enum Command {
     Get(get::Get),
     History(history::History),
     Tail(tail::Tail),
+    Convert(convert::Convert),
     DeadLetters(dead_letters::DeadLetters),
     Health(health::Health),
     Doctor(doctor::Doctor),
@@ -63,6 +65,7 @@ impl Cli {
             Command::Get(get) => get.run(&self.settings),
             Command::History(history) => history.run(&self.settings),
             Command::Tail(tail) => tail.run(&self.settings),
+            Command::Convert(convert) => convert.run(),
             Command::DeadLetters(dead_letters) => dead_letters.run(&self.settings),
             Command::Health(health) => health.run(&self.settings),
             Command::Doctor(doctor) => doctor.run(&self.settings),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use rdkafka::message::Message;
 use thalweg_core::codec::event_to_json;
-use thalweg_core::{Channel, Event, Pattern};
+use thalweg_core::{Channel, Dialect, Event, Pattern};
 
+use super::convert::dialect;
 use crate::connection::Connection;
 use crate::decoder::Decoder;
 use crate::error::CommandError;
@@ -42,6 +43,10 @@ pub struct Tail {
     /// End after so many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max: Option<u64>,
+    /// Print the events as documents of this dialect, one a line: compozy, dreamos, soorma, workflow, jamjet,
+    /// cloudevents or native; those that came in it as they came
+    #[arg(long, value_name = "DIALECT", value_parser = dialect)]
+    dialect: Option<Dialect>,
     #[command(flatten)]
     output: Output,
 }
@@ -82,7 +87,7 @@ impl Tail {
         let spans = connection.spans(&partitions)?;
         let from = |begin, end| if self.from_beginning { begin } else { end };
         connection.start_at(spans.iter().map(|s| (s.topic.as_str(), s.partition, from(s.begin, s.end))))?;
-        if !self.output.is_json() {
+        if self.dialect.is_none() && !self.output.is_json() {
             output::print(&row("TIME (UTC)", "EVENT", "EXECUTION", "CHANNEL"))?;
         }
         let mut shown = 0;
@@ -106,6 +111,9 @@ impl Tail {
     }
 
     fn show(&self, event: &Event) -> Result<(), CommandError> {
+        if let Some(dialect) = self.dialect {
+            return output::print(&dialect.write_published(event));
+        }
         if self.output.is_json() {
             return output::print(&event_to_json(event).to_string());
         }

@@ -132,6 +132,7 @@ impl Sender<'_> {
         let partitions = self.connection.partition_count(&outgoing.topic)?;
         let limits = limits(self.connection.config());
         let origin_text = origin.to_string();
+        let headers = valued(&outgoing.headers);
         let mut record = InboxRecord {
             topic: &outgoing.topic,
             partition: origin.partition,
@@ -142,6 +143,7 @@ impl Sender<'_> {
             value: outgoing.value.as_deref(),
             origin: Some(&origin_text),
             redrive,
+            headers: &headers,
         };
         let forwarded = match self.decoder.inbound(&record, partitions, &limits)? {
             Err(refusal) => return Ok(Err(refusal)),
@@ -160,7 +162,8 @@ impl Sender<'_> {
     }
 
     fn command(&self, letter: &Letter, task_id: String, value: &[u8]) -> Result<Sendable, CommandError> {
-        let mut event = match self.decoder.inbox_event(value)? {
+        let headers: Vec<_> = letter.original_headers().cloned().collect();
+        let mut event = match self.decoder.inbox_event(value, &valued(&headers))? {
             Ok(event) => event,
             Err(refusal) => return Ok(Sendable::Nothing(format!("its event can't be read: {refusal}"))),
         };
@@ -185,6 +188,11 @@ impl Sender<'_> {
         };
         Ok(Sendable::Command { outgoing, request: Box::new(request), command: Box::new(command) })
     }
+}
+
+/// Headers as a router is given them.
+fn valued(headers: &[(String, Vec<u8>)]) -> Vec<(String, Option<Vec<u8>>)> {
+    headers.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect()
 }
 
 /// The limits of routers with this configuration.
