@@ -98,7 +98,7 @@ impl Partition {
             Phase::Locating { since } | Phase::Settling { since, .. } => {
                 Some((since.elapsed(), self.waits_for.as_ref()?))
             }
-            Phase::Reading(_) | Phase::Served | Phase::Stopped => None,
+            Phase::Reading(_) | Phase::Served | Phase::Held { .. } | Phase::Stopped => None,
         }
     }
 
