@@ -72,7 +72,7 @@ fn workflow() -> Workflow {
 
 fn run() -> Result<(), RouterError> {
     let config = Config::load(None, &Overrides::default())?;
-    Router::start(&config, Workflows::new().with(workflow()), None)?.run_until_signal()
+    Router::run(&config, Workflows::new().with(workflow()), None, |_| {})
 }
 
 fn main() -> ExitCode {

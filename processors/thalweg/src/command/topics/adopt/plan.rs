@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use serde_json::{Value, json};
 use thalweg_core::context::{Context, RecordKey};
 use thalweg_core::inbound::{HEADER_ORIGIN, HEADER_REDRIVE, InboxRecord, Reading};
@@ -210,6 +210,7 @@ fn which(
             std::str::from_utf8(found.value?).ok().map(str::to_owned)
         };
         let origin = header(HEADER_ORIGIN);
+        let headers = owned_headers(message);
         let record = InboxRecord {
             topic: &name,
             partition,
@@ -217,6 +218,7 @@ fn which(
             timestamp: message.timestamp().to_millis().unwrap_or(0) * 1000,
             key: message.key(),
             value: message.payload(),
+            headers: &headers,
             origin: origin.as_deref(),
             redrive: header(HEADER_REDRIVE).and_then(|text| text.parse().ok()).unwrap_or(0),
         };
@@ -229,6 +231,11 @@ fn which(
         Ok(())
     })?;
     Ok(which)
+}
+
+fn owned_headers(message: &BorrowedMessage) -> Vec<(String, Option<Vec<u8>>)> {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    headers.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
 }
 
 /// A record that was taken in is older than what was made of it.
