@@ -25,6 +25,9 @@ use older_build::OlderBuild;
 use scenario::{Due, ENDED, PARTITIONS};
 use snapshot::Snapshot;
 
+/// Ten years: what ended in the golden set is older than the time for which executions are remembered.
+const KEPT: [(&str, &str); 1] = [("THALWEG_RETENTION_MS", "315360000000")];
+
 #[test]
 fn an_older_build_and_the_present_one_take_turns() {
     let broker = Broker::start(&[]);
@@ -43,7 +46,7 @@ fn take_turns(broker: &Broker, set: &GoldenSet) {
     namespace.commit(&set.manifest.committed_first);
 
     // 2, the present build: it goes on with what was cut, handles what was left, and what comes
-    let mut router = RouterProcess::start(&namespace, "second");
+    let mut router = RouterProcess::start_with(&namespace, "second", &KEPT);
     router.await_restored(PARTITIONS as usize);
     loading.load(&set.second_inputs);
     finish_turn(&namespace, &mut router, ENDED[1]);
@@ -56,7 +59,7 @@ fn take_turns(broker: &Broker, set: &GoldenSet) {
     namespace.verify_but(StillOpen::Any);
 
     // 4, the present build, to the end of every execution
-    let mut router = RouterProcess::start(&namespace, "fourth");
+    let mut router = RouterProcess::start_with(&namespace, "fourth", &KEPT);
     namespace.send_stretch(&scenario::fourth());
     finish_turn(&namespace, &mut router, ENDED[3]);
     assert_can_take_over(&older, &namespace);

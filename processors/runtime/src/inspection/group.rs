@@ -1,12 +1,15 @@
 //! The routers' group: who is in it, and how far it has come.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::groups::GroupMemberInfo;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{InspectionError, Inspector, TIMEOUT, patiently};
+use crate::kafka::is_denied;
 
 /// A consumer group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +59,8 @@ impl Inspector {
             let told = self.committed.committed_offsets(list.clone(), TIMEOUT)?;
             told.elements().iter().try_for_each(|element| element.error())?;
             Ok(told)
-        })?;
+        })
+        .map_err(|error| self.denial().unwrap_or(error))?;
         let mut offsets = BTreeMap::new();
         for element in told.elements() {
             if let Offset::Offset(offset) = element.offset() {
@@ -64,6 +68,17 @@ impl Inspector {
             }
         }
         Ok(offsets)
+    }
+
+    /// librdkafka asks for the coordinator of a group that is denied until its time is over, and tells why beside that.
+    fn denial(&self) -> Option<KafkaError> {
+        while let Some(told) = self.committed.poll(Duration::ZERO) {
+            match told {
+                Err(error) if is_denied(error.rdkafka_error_code()) => return Some(error),
+                _ => {}
+            }
+        }
+        None
     }
 }
 
