@@ -24,6 +24,8 @@ const METRICS: [(&str, &[&str]); 16] = [
     ("thalweg_task_seconds", &["_bucket", "_sum", "_count"]),
     ("thalweg_joins_total", &[""]),
     ("thalweg_scopes_open", &[""]),
+    ("thalweg_task_retries_total", &[""]),
+    ("thalweg_timers_pending", &[""]),
     ("thalweg_transactions_total", &[""]),
     ("thalweg_transaction_seconds", &["_bucket", "_sum", "_count"]),
     ("thalweg_transaction_inputs", &["_bucket", "_sum", "_count"]),

@@ -461,10 +461,8 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
                 task.failures = 0;
             }
         }
-        Effect::TimerSet(timer) => {
-            context.timers.push(*timer);
-            context.stalled = false;
-        }
+        // `stalled` is left as it is: older builds, which ignore this kind, know that field.
+        Effect::TimerSet(timer) => context.timers.push(*timer),
         Effect::TimerFired(gone) | Effect::TimerCancelled(gone) => {
             context.timers.retain(|timer| timer.timer_id != gone.timer_id);
         }

@@ -54,3 +54,54 @@ fn check_kept(execution: &str, timers: &[Timer], kept: &[TimerEvent], findings: 
         findings.add(Kind::TimerDiffers, execution, format!("timers {keeping:?} keep an event, stored are {stored:?}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use thalweg_core::effect::{Effect, TimerRef};
+    use thalweg_core::timer::{FIRED, Purpose, Timer, TimerEvent};
+
+    use crate::oracle::made;
+    use crate::oracle::{Kind, Observed, StillOpen};
+
+    /// One event sets a timer, due so long after it, and another fires it.
+    fn with_timer(due_after: i64) -> Observed {
+        let mut observed = made::observed();
+        let set = made::event_index(&observed, "w-chain", "chain.link");
+        let event = &mut observed.events[set].event;
+        let timer = Timer::new("timer".to_owned(), Purpose::Event, event.recorded_at.unwrap() + due_after);
+        event.effects.push(Effect::TimerSet(Box::new(timer)).record());
+        let event = &mut observed.events[set + 1].event;
+        event.effects.push(Effect::TimerFired(TimerRef { timer_id: "timer".to_owned() }).record());
+        event.event_type = FIRED.to_owned();
+        observed
+    }
+
+    fn differences(observed: &Observed) -> Vec<String> {
+        let anomalies = observed.check(StillOpen::Any).err().unwrap_or_default();
+        let of_timers = anomalies.into_iter().filter(|anomaly| anomaly.kind == Kind::TimerDiffers);
+        of_timers.map(|anomaly| anomaly.detail).collect()
+    }
+
+    #[test]
+    fn a_timer_that_fires_before_its_time() {
+        assert_eq!(differences(&with_timer(0)), [""; 0]);
+        let early = differences(&with_timer(1_000_000_000));
+        assert!(early.len() == 1 && early[0].contains("was due at"), "{early:?}");
+    }
+
+    #[test]
+    fn a_timer_that_is_told_by_another_event() {
+        let mut observed = with_timer(0);
+        let fired = made::event_index(&observed, "w-chain", FIRED);
+        observed.events[fired].event.event_type = "chain.link".to_owned();
+        assert_eq!(differences(&observed).len(), 1);
+    }
+
+    #[test]
+    fn an_event_that_no_timer_keeps() {
+        let mut observed = made::observed();
+        let kept = TimerEvent { timer_id: "timer".to_owned(), event: Vec::new() };
+        made::root(&mut observed, "w-waiting").timer_events.push(kept);
+        assert_eq!(differences(&observed).len(), 1);
+    }
+}

@@ -21,6 +21,7 @@ use crate::redrive::GAVE_UP;
 use crate::retry::PERMANENTLY_FAILED;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
 use crate::task::{Task, TaskFailure, TaskRun};
+use crate::timer::Purpose;
 
 pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions: &mut Vec<Action>) {
     let Some(mut current) = execution.current.take() else { return };
@@ -470,13 +471,16 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
     });
 }
 
-/// WAITING while a wait is open, else RUNNING; where the work is done elsewhere, as it is reported. Returns whether the execution has stalled.
+/// WAITING while a wait is open and no task is to be tried again, else RUNNING; where the work is done elsewhere, as it
+/// is reported. Returns whether the execution has stalled.
 fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
     let Some(context) = &execution.records.context else { return false };
     if context.tracked.is_some() {
         return false;
     }
-    let status = if context.waits.is_empty() { WorkflowStatus::Running } else { WorkflowStatus::Waiting };
+    let retries = context.timers.iter().any(|timer| timer.purpose == Purpose::Retry.as_str());
+    let waits = !context.waits.is_empty() && !retries;
+    let status = if waits { WorkflowStatus::Waiting } else { WorkflowStatus::Running };
     let idle = context.waits.is_empty() && context.timers.is_empty();
     let stalls = !context.stalled && idle && execution.queue.is_empty();
     if context.status != status {

@@ -8,7 +8,7 @@ use thalweg_core::redrive::Request;
 use thalweg_core::retry::{self, PERMANENTLY_FAILED, SCHEDULED};
 use thalweg_core::timer::FIRED;
 use thalweg_core::{
-    ErrorCode, FanOut, Limits, NewEvent, Outcome, RetryPolicy, TaskError, Workflow, WorkflowStatus, Workflows,
+    ErrorCode, FanOut, Limits, NewEvent, Outcome, RetryPolicy, TaskError, WaitFor, Workflow, WorkflowStatus, Workflows,
 };
 
 use crate::memory_router::{Log, MemoryRouter, NOW, SCHEMAS};
@@ -186,4 +186,17 @@ fn a_branch_waits_for_its_retries() {
         let expected = if until.is_some() { json!({"works_at": 2}) } else { json!("done") };
         assert_eq!(end["results"]["part"], json!({"status": "SUCCESS", "result": expected}), "{until:?}");
     }
+}
+
+/// It waits when nothing but waits is left: a task that will be tried again is work.
+#[test]
+fn an_execution_with_a_retry_is_not_waiting() {
+    let ask = doing("ask", "work", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("answer"))));
+    let workflows = Workflows::new().with(Workflow::new("w", "1").task(ask).task(flaky(four_attempts())));
+    let mut router = begun(&workflows, 2);
+    assert_eq!(router.contexts.root("e").unwrap().status, WorkflowStatus::Running);
+    router.pass_until("e", NOW + SECOND);
+    router.commit();
+    router.assert_folded("e");
+    assert_eq!(router.contexts.root("e").unwrap().status, WorkflowStatus::Waiting);
 }
