@@ -92,6 +92,11 @@ impl Members {
         Json::trusted(text)
     }
 
+    /// The same without white space between tokens.
+    pub fn on_one_line(self) -> Members {
+        self.into_iter().map(|(name, value)| (name, Json::trusted(on_one_line(value.as_str())))).collect()
+    }
+
     fn by_name(&self) -> HashMap<&str, &Json> {
         self.iter().collect()
     }

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use thalweg_core::apply::{TASK_TABLE, WORKFLOW_TABLE};
-use thalweg_core::dialect::Dialect;
 use thalweg_core::{Event, Limits, ReportedStatus, WorkflowStatus, Workflows};
 
 use crate::cases;
