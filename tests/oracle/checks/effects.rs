@@ -64,7 +64,8 @@ fn says(effect: &Effect) -> Vec<Says> {
         | Effect::Task(_)
         | Effect::BranchHandled(_)
         | Effect::Stalled {}
-        | Effect::Redriven(_) => Vec::new(),
+        | Effect::Redriven(_)
+        | Effect::Tracked(_) => Vec::new(),
     }
 }
 
