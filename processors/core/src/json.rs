@@ -11,7 +11,7 @@ use crate::limits::JSON_MAX_DEPTH;
 /// A well-formed JSON document as text: numbers keep their spelling, and what nobody reads is not parsed twice.
 ///
 /// In Avro it is a string, in JSON the document itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Json(Box<str>);
 
 impl Json {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::json::Json;
 
 /// The members of a JSON object, in order. Names are unique.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Members(Vec<(String, Json)>);
 
 impl Members {
@@ -92,6 +92,11 @@ impl Members {
         Json::trusted(text)
     }
 
+    /// The same without white space between tokens.
+    pub fn on_one_line(self) -> Members {
+        self.into_iter().map(|(name, value)| (name, Json::trusted(on_one_line(value.as_str())))).collect()
+    }
+
     fn by_name(&self) -> HashMap<&str, &Json> {
         self.iter().collect()
     }
@@ -158,6 +163,7 @@ impl Remainder {
     pub fn of(original: &Members, rendered: &Members) -> Remainder {
         let mut remainder = Remainder::default();
         remainder.members = collect(original, rendered, "", &mut remainder.absent);
+        remainder.absent.sort();
         remainder
     }
 
@@ -193,6 +199,8 @@ fn collect(original: &Members, rendered: &Members, at: &str, absent: &mut Vec<St
         }
     }
     absent.extend(rendered.iter().filter(|(name, _)| !given.contains_key(name)).map(|(name, _)| below(at, name)));
+    // One order, whatever that of the original: a document that is put together again has another.
+    differing.0.sort();
     differing
 }
 

@@ -107,10 +107,14 @@ impl Dialect {
             let message = format!("the document is nested deeper than {DOCUMENT_MAX_DEPTH} levels");
             return Err(Refusal::new(ErrorCode::DecodeFailed, message));
         }
-        let Some(mapping) = self.mapping() else { return crate::codec::read_native_json(text) };
-        let mut document = Members::parse(text).map_err(|error| {
+        let document = Members::parse(text).map_err(|error| {
             Refusal::new(ErrorCode::DecodeFailed, format!("the value is not a JSON object, as {self} is: {error}"))
         })?;
+        // White space says nothing, and would differ where a document is put together again.
+        let mut document = document.on_one_line();
+        let Some(mapping) = self.mapping() else {
+            return crate::codec::read_native_json(document.to_json().as_str().as_bytes());
+        };
         if self == Dialect::Compozy {
             compozy::take_subject(&mut document, headers);
         }

@@ -153,7 +153,8 @@ fn a_record_in_binary_mode_is_its_event_and_comes_back_to_the_byte() {
     for (name, file) in binary {
         let (headers, value) = record_of(file);
         let event = dialect::read_record(value.as_deref(), &headers, &SCHEMAS).unwrap();
-        assert_eq!(golden_event(Dialect::Cloudevents, name, &event), event, "{name}");
+        let golden = golden_event(Dialect::Cloudevents, name, &event);
+        assert_eq!(Dialect::Native.write(&golden), Dialect::Native.write(&event), "{name}");
         let (mut back, back_value) = binary_record(&event);
         back.sort();
         let mut headers = headers;

@@ -24,10 +24,9 @@ fn odd_json() -> BoxedStrategy<String> {
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(" , "))),
+            prop::collection::vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(","))),
             prop::collection::btree_map("[a-c~/ ]{1,2}", inner, 0..3).prop_map(|members| {
-                let members: Vec<String> =
-                    members.iter().map(|(name, value)| format!("\"{name}\" : {value}")).collect();
+                let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]
