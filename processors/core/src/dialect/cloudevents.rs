@@ -186,8 +186,11 @@ fn is_json(media_type: &str) -> bool {
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
+/// A header of a record.
+type Header = (String, Option<Vec<u8>>);
+
 /// Headers and value of an event in binary mode.
-pub fn binary_record(event: &Event) -> (Vec<(String, Option<Vec<u8>>)>, Option<Vec<u8>>) {
+pub fn binary_record(event: &Event) -> (Vec<Header>, Option<Vec<u8>>) {
     let document = Members::parse(Dialect::Cloudevents.spelled(event, true).as_bytes()).unwrap_or_default();
     let media_type = document.text(DATA_CONTENT_TYPE);
     let (mut headers, mut value) = (Vec::new(), None);

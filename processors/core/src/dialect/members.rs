@@ -161,10 +161,10 @@ pub struct Remainder {
 impl Remainder {
     /// What `original` has that `rendered` does not tell.
     pub fn of(original: &Members, rendered: &Members) -> Remainder {
-        let mut remainder = Remainder::default();
-        remainder.members = collect(original, rendered, "", &mut remainder.absent);
-        remainder.absent.sort();
-        remainder
+        let mut absent = Vec::new();
+        let members = collect(original, rendered, "", &mut absent);
+        absent.sort();
+        Remainder { members, absent }
     }
 
     /// Gives the original, where `rendered` is what it was taken of.
