@@ -15,7 +15,7 @@ use crate::router_process::{RouterProcess, SAMPLE_ONLY};
 use crate::support::{Process, eventually_observed};
 
 /// Every metric that a router has, and the endings of its series.
-const METRICS: [(&str, &[&str]); 16] = [
+const METRICS: [(&str, &[&str]); 18] = [
     ("thalweg_events_total", &[""]),
     ("thalweg_inputs_total", &[""]),
     ("thalweg_executions_total", &[""]),
