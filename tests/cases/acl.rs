@@ -240,7 +240,10 @@ fn a_record_waits_for_a_registry_that_can_be_read() {
     let elsewhere = (0..).map(|n| n.to_string()).find(|key| namespace.partition(key) != namespace.partition("e"));
     let right = user.rights_to("READ", "TOPIC").into_iter().find(|right| right.name == registry).unwrap();
     without(&right, || {
-        // Not before: what a consumer has fetched already it may read.
+        // Not before: what a consumer has fetched already it may read, and what a fetch that was allowed has waited for.
+        let nothing = BaseRecord::to(registry).partition(0).key("nothing").payload("");
+        producer.send(nothing).map_err(|(error, _)| error).unwrap();
+        producer.flush(DEADLINE).unwrap();
         producer.send(BaseRecord::to(registry).partition(0).key(&key).payload(&schema)).map_err(|(e, _)| e).unwrap();
         producer.flush(DEADLINE).unwrap();
         namespace.send_raw(&[(Some("e"), value.clone()), (Some("e"), b"no event".to_vec())], &[]);
@@ -257,6 +260,7 @@ fn a_record_waits_for_a_registry_that_can_be_read() {
     });
     namespace.await_ended(2);
     assert!(namespace.history("e").iter().any(|event| event.event_id == "later"));
+    namespace.schemas.learn(fingerprint_of_text(&schema).unwrap(), &schema).unwrap();
     assert_eq!(namespace.verify().dead_letters, 1, "the one behind it");
 }
 

@@ -73,7 +73,7 @@ fn executions_go_on_in_a_new_inbox() {
         (None, json!({"event_type": "workflow.started", "workflow_id": "linear"}).to_string().into_bytes());
     let mut router = RouterProcess::start(&namespace, "a");
     namespace.send(&[(e.as_str(), start), up("up-1"), nameless_up.clone()]);
-    namespace.send_raw(&[nameless_start.clone()], &[]);
+    namespace.send_raw(std::slice::from_ref(&nameless_start), &[]);
     namespace.await_ended(1);
     namespace.await_drained();
     let running = thalweg.run(&["topics", "--adopt", "--execute"]).expect(1).names("stop the routers first");

@@ -160,7 +160,12 @@ mod tests {
         let mut records = Records::default();
         for round in 0..2 {
             records.clear();
-            let value = |text: &'static str| move |bytes: &mut Vec<u8>| Ok::<_, ()>(bytes.extend(text.as_bytes()));
+            let value = |text: &'static str| {
+                move |bytes: &mut Vec<u8>| {
+                    bytes.extend(text.as_bytes());
+                    Ok::<_, ()>(())
+                }
+            };
             records.add("a", 3, b"k1", &[("n", b"v"), ("m", b"")], value("one")).unwrap();
             let refused = records.add("a", 3, b"k2", &[], |bytes| {
                 bytes.extend(b"half");

@@ -109,8 +109,13 @@ fn write(
     // It never joins: the group has no members, which is what makes this safe.
     let group: BaseConsumer = connection.config().client().set("group.id", topics.group()).create()?;
     let group = group.group_metadata().ok_or_else(|| CommandError::Failed("the group can't be named".to_owned()))?;
-    producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT)?;
-    Ok(producer.commit_transaction(TIMEOUT)?)
+    match producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT) {
+        // Of a transaction that can only be aborted, the commit tells why.
+        Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+            Ok(producer.commit_transaction(TIMEOUT).and(Err(KafkaError::Transaction(error)))?)
+        }
+        sent => Ok(sent.and_then(|()| producer.commit_transaction(TIMEOUT))?),
+    }
 }
 
 fn send(producer: &ThreadedProducer<Quiet>, mut record: BaseRecord<'_, String, Vec<u8>>) -> Result<(), KafkaError> {
