@@ -154,9 +154,21 @@ impl Execution {
         &self.id
     }
 
-    /// Is there an event to handle? Not once it has ended: what is left then waits for a redrive.
+    /// Is there an event to handle? Not once it has ended: what is left then waits for a redrive. Nor while it is
+    /// paused.
     pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty() && !self.is_closed()
+        !self.queue.is_empty() && !self.is_closed() && !self.is_paused()
+    }
+
+    /// Is it paused?
+    pub fn is_paused(&self) -> bool {
+        self.context().is_some_and(|context| context.status == WorkflowStatus::Paused)
+    }
+
+    /// WAITING while a wait is open, else RUNNING.
+    pub(crate) fn status_at_work(&self) -> WorkflowStatus {
+        let waits = self.context().is_some_and(|context| !context.waits.is_empty());
+        if waits { WorkflowStatus::Waiting } else { WorkflowStatus::Running }
     }
 
     /// Has it ended?

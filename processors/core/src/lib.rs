@@ -3,8 +3,10 @@
 //! Pure: no I/O, no clock, no Kafka, no randomness. The same step serves the router, tests and replay.
 
 pub mod apply;
+pub mod budget;
 mod channel;
 pub mod codec;
+pub mod command;
 pub mod context;
 pub mod effect;
 mod error_code;
@@ -12,6 +14,7 @@ pub mod event;
 mod execution;
 pub mod identity;
 pub mod inbound;
+mod join_policy;
 pub mod json;
 pub mod limits;
 pub mod merge_patch;
@@ -24,19 +27,22 @@ mod status;
 mod string_enum;
 pub mod task;
 pub mod timestamp;
+pub mod usd;
 mod workflow;
 
 pub use async_trait::async_trait;
 pub use channel::Channel;
+pub use command::WorkflowCommand;
 pub use error_code::ErrorCode;
 pub use event::{Event, Micros};
 pub use execution::{EmptyStore, Execution, RecordStore};
+pub use join_policy::{BranchCounts, JoinPolicy};
 pub use json::Json;
 pub use limits::Limits;
 pub use message_class::MessageClass;
-pub use outcome::{FanOut, NewEvent, Outcome, WaitFor};
+pub use outcome::{FanOut, ForEach, Items, NewEvent, Outcome, WaitFor};
 pub use partition::partition_of;
 pub use pattern::Pattern;
 pub use status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
-pub use task::{Task, TaskContext, TaskError};
+pub use task::{OnFailure, Task, TaskContext, TaskError};
 pub use workflow::{Workflow, Workflows};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::budget::Budgets;
 use crate::task::Task;
 
 /// A workflow: its tasks in the order in which they are called for an event that several handle.
@@ -12,13 +13,21 @@ pub struct Workflow {
     pub id: String,
     /// Its version, put on the events of executions that it starts.
     pub version: String,
+    /// What its executions may use up, where their start says nothing else.
+    pub budgets: Budgets,
     tasks: Vec<Arc<dyn Task>>,
 }
 
 impl Workflow {
     /// A workflow without tasks yet.
     pub fn new(id: &str, version: &str) -> Workflow {
-        Workflow { id: id.to_owned(), version: version.to_owned(), tasks: Vec::new() }
+        Workflow { id: id.to_owned(), version: version.to_owned(), budgets: Budgets::default(), tasks: Vec::new() }
+    }
+
+    /// What its executions may use up.
+    pub fn budgets(mut self, budgets: Budgets) -> Workflow {
+        self.budgets = budgets;
+        self
     }
 
     /// Adds a task.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Action, Current, Notice, Step, TaskRef, admit, close, outcome, redrive};
+use super::{Action, Current, Notice, Step, TaskRef, admit, close, for_each, outcome, redrive, reply};
+use crate::context::{BranchOpening, ReplyTo};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
@@ -27,16 +28,16 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
         current.add(execution, Effect::PendingTaken(PendingRef { event_id: current.event.event_id.clone(), depth }));
     }
     if current.event.event_type == STARTED {
-        start(execution, &mut current, actions);
+        start(execution, &mut current, step, actions);
     }
     if let Some(wait_id) = place.answers {
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));
     }
-    if let (Some(opening), Some((scope, branch))) = (opens, current.branch()) {
-        current.add(
-            execution,
-            Effect::BranchOpened(BranchOpened { scope, branch, ordinal: opening.ordinal, ends_on: opening.ends_on }),
-        );
+    if place.late {
+        current.come_late(execution, actions);
+    }
+    if let Some(opening) = opens {
+        open_branch(execution, &mut current, opening, step);
     }
     if depth > step.limits.chain_max_depth as i32 {
         current.closing = Some(close::chain_exceeded(step));
@@ -45,6 +46,16 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
     }
     execution.current = Some(Box::new(current));
     next_task(execution, step, actions);
+}
+
+/// The first event of a branch opens it, and where it is the last of those that a for-each began, begins the next.
+pub(super) fn open_branch(execution: &mut Execution, current: &mut Current, opening: BranchOpening, step: &Step) {
+    let Some((scope, branch)) = current.branch() else { return };
+    if !current.late {
+        for_each::begin_more(execution, current, &scope, &opening, step);
+    }
+    let opened = BranchOpened { scope, branch, ordinal: opening.ordinal, ends_on: opening.ends_on };
+    current.add(execution, Effect::BranchOpened(opened));
 }
 
 pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) {
@@ -58,13 +69,13 @@ pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) 
     event.workflow_version.clone_from(&context.workflow_version);
 }
 
-struct Place {
+pub(super) struct Place {
     late: bool,
-    answers: Option<String>,
+    pub answers: Option<String>,
 }
 
 /// Finds the branch of an event from outside: by its fields, else by its parent event, else by the wait that it answers.
-fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
+pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
     let mut answers = None;
     if from_outside && let Some(context) = &execution.records.context {
         if event.scope.is_none()
@@ -105,16 +116,19 @@ fn keep_correlation(event: &mut Event, correlation_id: &str) {
     }
 }
 
-fn start(execution: &mut Execution, current: &mut Current, actions: &mut Vec<Action>) {
+fn start(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
     let Some(context) = &execution.records.context else { return };
     let created = Created {
         workflow_id: context.workflow_id.clone(),
         workflow_version: context.workflow_version.clone(),
         correlation_id: context.correlation_id.clone(),
         start_id: to_hex(&context.start_id),
+        reply_to: ReplyTo::of(&current.event),
+        budgets: current.event.ext.get(admit::BUDGETS).map(|budgets| budgets.as_str().to_owned()),
     };
     actions.push(Action::Notice(Notice::Started { workflow_id: context.workflow_id.clone() }));
     let sequence = context.sequence;
+    reply::acknowledge(execution, current, step);
     current.add(execution, Effect::Created(created));
     if let Some(context) = &mut execution.records.context {
         context.sequence = sequence;
@@ -178,6 +192,8 @@ impl Current {
             closing: None,
             handled_by: Vec::new(),
             failed: false,
+            error: None,
+            late: false,
             duration_ms: 0.0,
             last_result: None,
         }
@@ -186,6 +202,13 @@ impl Current {
     /// The branch of the event.
     pub fn branch(&self) -> Option<(String, String)> {
         Some((self.event.scope.clone()?, self.event.branch.clone()?))
+    }
+
+    /// Its branch or scope is done: it is told so, and no task handles it.
+    pub fn come_late(&mut self, execution: &mut Execution, actions: &mut Vec<Action>) {
+        self.late = true;
+        self.add(execution, Effect::Late {});
+        actions.push(Action::Notice(Notice::Late));
     }
 
     /// Folds `effect` into the execution and records it with the event.
@@ -203,6 +226,7 @@ impl Current {
                 execution.scopes_unwritten.insert(scope.scope.clone());
                 execution.mark_scope(&scope.scope, scope.parent_scope.as_deref(), scope.parent_branch.as_deref())
             }
+            Effect::BranchesBegun(begun) => execution.mark_scope(&begun.scope, None, None),
             Effect::BranchOpened(opened) => execution.mark_branch(&opened.scope, &opened.branch),
             Effect::BranchHandled(handled) => execution.mark_branch(&handled.scope, &handled.branch),
             Effect::BranchDone(done) => {

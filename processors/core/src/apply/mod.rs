@@ -2,12 +2,18 @@
 
 mod admit;
 mod branch;
+pub(crate) mod budget;
+mod cancel;
 mod close;
+mod command;
 mod cut;
 mod emission;
+mod for_each;
 mod handle;
 mod outcome;
 mod redrive;
+mod reply;
+mod system_error;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +23,7 @@ use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros, RecordedEffect};
 use crate::execution::{Execution, Queued, RecordStore};
 use crate::inbound::{Inbound, InputRef};
+use crate::join_policy::JoinPolicy;
 use crate::limits::Limits;
 use crate::status::{ScopeStatus, WorkflowStatus};
 use crate::task::{Task, TaskCall, TaskRun};
@@ -89,12 +96,29 @@ pub struct DeadLetter {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Notice {
-    Started { workflow_id: String },
-    Closed { workflow_id: String, status: WorkflowStatus, micros: Micros },
+    Started {
+        workflow_id: String,
+    },
+    Closed {
+        workflow_id: String,
+        status: WorkflowStatus,
+        micros: Micros,
+    },
     ScopeOpened,
-    ScopeClosed { policy: String, status: ScopeStatus },
-    Stalled { workflow_id: String },
-    Redriven { task_id: String },
+    /// A scope was decided, or given up with what it is part of.
+    ScopeClosed {
+        policy: JoinPolicy,
+        status: ScopeStatus,
+        canceled: bool,
+    },
+    /// An event came when its branch or scope was done.
+    Late,
+    Stalled {
+        workflow_id: String,
+    },
+    Redriven {
+        task_id: String,
+    },
 }
 
 /// How an execution is about to end.
@@ -125,7 +149,12 @@ pub(crate) struct Current {
     pub remarks: Vec<Event>,
     pub closing: Option<Closing>,
     pub handled_by: Vec<String>,
+    /// A task gave up on it, and that fails the execution.
     pub failed: bool,
+    /// What the last task said that gave up.
+    pub error: Option<crate::event::EventError>,
+    /// Its branch or scope was done when it came.
+    pub late: bool,
     pub duration_ms: f64,
     pub last_result: Option<crate::json::Json>,
 }
@@ -166,6 +195,7 @@ pub fn drive(
     cut: &mut dyn FnMut() -> bool,
 ) -> Vec<Action> {
     let waited = execution.has_queued();
+    // A command is carried out at once.
     let joins_pending = waited && first.is_some();
     execution.handled_in_step = 0;
     let mut actions = match first {

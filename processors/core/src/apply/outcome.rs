@@ -1,10 +1,13 @@
 //! What a task decided is folded in; after the last task the event is finished and published.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::branch::Ending;
 use super::emission::Emission;
-use super::{Action, Closing, Current, DeadLetter, Step, branch, close, handle};
+use super::{Action, Closing, Current, DeadLetter, Step, branch, budget, close, handle, reply, system_error};
+use crate::budget::Usage;
 use crate::channel::Channel;
 use crate::context::{Context, ProcessedEvent, Wait};
 use crate::effect::{Effect, StatusChanged, tried};
@@ -20,7 +23,7 @@ use crate::message_class::MessageClass;
 use crate::outcome::Outcome;
 use crate::redrive::GAVE_UP;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
-use crate::task::{TaskFailure, TaskRun};
+use crate::task::{OnFailure, Task, TaskFailure, TaskRun};
 
 pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions: &mut Vec<Action>) {
     let Some(mut current) = execution.current.take() else { return };
@@ -36,10 +39,18 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
         Ok((outcome, after)) => decide(execution, &current, task_id, outcome, &after, data_bytes, step),
         Err(failure) => Err(failure),
     };
-    match decided {
-        Ok(decision) => decision.take_effect(execution, &mut current),
-        Err(failure) => fail(execution, &mut current, task_id, failure, step, actions),
-    }
+    let usage = match decided {
+        Ok(mut decision) => {
+            let usage = decision.usage.take();
+            decision.take_effect(execution, &mut current, step, actions);
+            usage.or_else(|| task.0.agent().map(|_| Usage::default()))
+        }
+        Err(failure) => {
+            fail(execution, &mut current, &task.0, failure, step, actions);
+            None
+        }
+    };
+    budget::add(execution, &mut current, task_id, task.0.agent(), usage, step);
     execution.current = Some(current);
     handle::next_task(execution, step, actions);
 }
@@ -55,10 +66,11 @@ struct Decision {
     closing: Option<Closing>,
     result: Option<Json>,
     branch_end: Option<Ending>,
+    usage: Option<Usage>,
 }
 
 impl Decision {
-    fn take_effect(self, execution: &mut Execution, current: &mut Current) {
+    fn take_effect(self, execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
         current.effects_bytes += self.effects_bytes;
         for (effect, recorded) in self.effects {
             current.add_recorded(execution, effect, recorded);
@@ -71,7 +83,7 @@ impl Decision {
             current.closing = self.closing;
         }
         if let (Some(ending), Some((scope, branch))) = (self.branch_end, current.branch()) {
-            branch::done(execution, current, &scope, &branch, ending);
+            branch::done(execution, current, &scope, &branch, ending, step, actions);
         }
     }
 }
@@ -108,7 +120,7 @@ fn decide(
         }));
     }
     if let Some(fan_out) = &outcome.fan_out {
-        let (scope, first_events) = makes.scope(fan_out)?;
+        let (scope, first_events) = makes.scope(fan_out, after)?;
         effects.push(Effect::ScopeOpened(Box::new(scope)));
         emitted.extend(first_events);
     }
@@ -155,7 +167,11 @@ fn decide(
             step.limits.effects_max_bytes
         )));
     }
-    Ok(Decision { effects, effects_bytes, emitted, closing, result, branch_end })
+    let usage = outcome.usage;
+    if let Some(agent) = usage.as_ref().and_then(|usage| usage.agent.as_ref()) {
+        name("usage.agent", agent)?;
+    }
+    Ok(Decision { effects, effects_bytes, emitted, closing, result, branch_end, usage })
 }
 
 pub(super) fn too_large(message: String) -> TaskFailure {
@@ -310,15 +326,17 @@ pub(super) fn made_id(execution: &Execution, event: &Event, maker: &str) -> Stri
     identity::derived_id(&execution.id, &event.event_id, 0, maker, 1, event.sequence.max(0) as usize)
 }
 
-/// A task gave up: nothing it did stands; until retries exist its execution fails, with a dead letter.
+/// A task gave up: nothing it did stands. It is reported, with a dead letter, and where the task does not say otherwise
+/// its execution fails.
 fn fail(
     execution: &mut Execution,
     current: &mut Current,
-    task_id: &str,
+    task: &Arc<dyn Task>,
     failure: TaskFailure,
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
+    let task_id = task.task_id();
     let Some(context) = execution.context() else { return };
     let status =
         if failure.code == ErrorCode::TaskTimedOut { TaskStatus::TimedOut } else { TaskStatus::PermanentlyFailed };
@@ -327,7 +345,7 @@ fn fail(
         exception_type: failure.task_code.as_deref().map(cut_message),
         ..error_of(failure.code.as_str(), &failure.message)
     };
-    current.failed = true;
+    current.error = Some(error.clone());
     current.add(execution, Effect::Task(attempted));
     let mut failed = current.event.follow_up("task.failed");
     failed.event_id = made_id(execution, &current.event, &format!("task.failed/{task_id}"));
@@ -340,6 +358,7 @@ fn fail(
         .entities
         .insert("task".to_owned(), crate::event::Entity { id: Some(task_id.to_owned()), ..Default::default() });
     current.remarks.push(failed);
+    current.remarks.push(system_error::of(execution, current, task_id, &error, step));
     actions.push(Action::DeadLetter(Box::new(DeadLetter {
         code: failure.code,
         message: format!("task {task_id}: {}", cut_message(&failure.message)),
@@ -351,6 +370,10 @@ fn fail(
         attempts: 1,
         redrive: current.input.as_ref().map_or(0, |input| input.redrive),
     })));
+    if task.on_failure() == OnFailure::Report && failure.code != ErrorCode::LimitExceeded {
+        return;
+    }
+    current.failed = true;
     if current.closing.is_none() {
         let status = if failure.code == ErrorCode::LimitExceeded {
             WorkflowStatus::LimitExceeded
@@ -364,6 +387,7 @@ fn fail(
 /// After the last task: branches and scopes move on, the status follows, the event is published.
 pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Step, actions: &mut Vec<Action>) {
     branch::settle(execution, &mut current, step, actions);
+    reply::answer(execution, &mut current, step);
     remember(execution, &current, step.now);
     if let Some(closing) = current.closing.take() {
         close::close(execution, current, closing, step, actions);
@@ -395,7 +419,7 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
         event_type: current.event.event_type.clone(),
         processed_at: now,
         processed_by: current.handled_by.join(","),
-        result: if current.failed { GAVE_UP } else { "SUCCESS" }.to_owned(),
+        result: if current.error.is_some() { GAVE_UP } else { "SUCCESS" }.to_owned(),
         scope: current.event.scope.clone(),
         branch: current.event.branch.clone(),
     });
@@ -404,7 +428,7 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
 /// WAITING while a wait is open, else RUNNING. Returns whether the execution has stalled.
 fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
     let Some(context) = &execution.records.context else { return false };
-    let status = if context.waits.is_empty() { WorkflowStatus::Running } else { WorkflowStatus::Waiting };
+    let status = execution.status_at_work();
     let stalls = !context.stalled && context.waits.is_empty() && execution.queue.is_empty();
     if context.status != status {
         current.add(execution, Effect::Status(StatusChanged { status }));

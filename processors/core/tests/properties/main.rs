@@ -6,16 +6,23 @@
 
 mod anything;
 mod bad_outcome;
+mod budget;
+mod command;
 mod duplicates;
 mod fold;
+mod for_each;
 mod history;
 mod join;
+mod join_policy;
 mod limits;
 mod memory_router;
 mod no_panic;
 mod random_workflow;
 mod redrive;
+mod request;
 mod script;
+mod states;
+mod subscription;
 
 use proptest::test_runner::Config;
 

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use thalweg_core::inbound::STARTED;
 use thalweg_core::{
-    Event, FanOut, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
+    Event, FanOut, ForEach, Items, JoinPolicy, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, WaitFor,
+    Workflow, Workflows, async_trait,
 };
 
 /// Types of the events that tasks emit and outsiders send.
@@ -40,7 +41,13 @@ enum NewBranch {
 #[derive(Clone, Debug)]
 enum Deed {
     Emit(usize),
-    FanOut(Vec<NewBranch>),
+    FanOut(JoinPolicy, Vec<NewBranch>),
+    ForEach {
+        policy: JoinPolicy,
+        count: u32,
+        begins_with: usize,
+        ends_on: Option<usize>,
+    },
     Wait {
         event_type: usize,
         key: Option<usize>,
@@ -98,6 +105,17 @@ fn change() -> impl Strategy<Value = Change> {
     (path, prop::option::weighted(0.8, json_value())).prop_map(|(path, value)| Change { path, value })
 }
 
+/// Every policy, `all` most of all.
+pub fn policy() -> impl Strategy<Value = JoinPolicy> {
+    prop_oneof![
+        3 => Just(JoinPolicy::All),
+        1 => Just(JoinPolicy::FailFast),
+        1 => Just(JoinPolicy::BestEffort),
+        1 => Just(JoinPolicy::Race),
+        1 => (1..4u32).prop_map(JoinPolicy::Quorum),
+    ]
+}
+
 fn deed() -> impl Strategy<Value = Deed> {
     let event_type = 0..TYPES.len();
     let branch = prop_oneof![
@@ -107,7 +125,10 @@ fn deed() -> impl Strategy<Value = Deed> {
     ];
     prop_oneof![
         24 => event_type.clone().prop_map(Deed::Emit),
-        16 => prop::collection::vec(branch, 0..4).prop_map(Deed::FanOut),
+        16 => (policy(), prop::collection::vec(branch, 0..4)).prop_map(|(policy, branches)| Deed::FanOut(policy, branches)),
+        2 => (policy(), prop_oneof![0..4u32, 60..70u32], event_type.clone(), prop::option::of(event_type.clone())).prop_map(
+            |(policy, count, begins_with, ends_on)| Deed::ForEach { policy, count, begins_with, ends_on }
+        ),
         4 => (event_type, prop::option::of(0..CORRELATIONS.len()))
             .prop_map(|(event_type, key)| Deed::Wait { event_type, key }),
         1 => json_value().prop_map(Deed::Complete),
@@ -229,7 +250,8 @@ fn outcome(act: &Act, event: &Event, handlers: usize) -> Outcome {
         .iter()
         .map(|deed| match deed {
             Deed::Emit(_) => 1,
-            Deed::FanOut(branches) => branches.len() + 1,
+            Deed::FanOut(_, branches) => branches.len() + 1,
+            Deed::ForEach { count, .. } => *count as usize + 1,
             _ => 0,
         })
         .sum();
@@ -238,9 +260,14 @@ fn outcome(act: &Act, event: &Event, handlers: usize) -> Outcome {
     let mut outcome = Outcome::new();
     for deed in &act.deeds {
         outcome = match deed {
-            Deed::Emit(_) | Deed::FanOut(_) if fuel == 0 => outcome,
+            Deed::Emit(_) | Deed::FanOut(..) | Deed::ForEach { .. } if fuel == 0 => outcome,
             Deed::Emit(event_type) => outcome.emit(NewEvent::new(TYPES[*event_type], payload.clone())),
-            Deed::FanOut(branches) => outcome.fan_out(fan_out(branches, share)),
+            Deed::FanOut(policy, branches) => outcome.fan_out(fan_out(branches, share).policy(*policy)),
+            Deed::ForEach { policy, count, begins_with, ends_on } => {
+                let each = ForEach::new(Items::Count(*count), TYPES[*begins_with]);
+                let each = ForEach { ends_on: ends_on.map(|ends_on| TYPES[ends_on].to_owned()), ..each };
+                outcome.fan_out(fan_out(&[], share).policy(*policy).for_each(each))
+            }
             Deed::Wait { event_type, key } => outcome.wait_for(WaitFor {
                 correlation_key: key.map(|key| CORRELATIONS[key].to_owned()),
                 ..WaitFor::event(TYPES[*event_type])

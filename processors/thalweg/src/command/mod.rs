@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod control;
 mod dead_letters;
 mod demo;
 mod dev;
@@ -13,6 +14,7 @@ mod tail;
 mod topics;
 
 use clap::{Parser, Subcommand};
+use thalweg_core::WorkflowCommand;
 
 use crate::error::CommandError;
 use crate::settings::Settings;
@@ -42,6 +44,12 @@ enum Command {
     Get(get::Get),
     History(history::History),
     Tail(tail::Tail),
+    /// End an execution: CANCELED
+    Cancel(control::Control),
+    /// Route nothing more to an execution's tasks until it is resumed
+    Pause(control::Control),
+    /// Let a paused execution go on
+    Resume(control::Control),
     DeadLetters(dead_letters::DeadLetters),
     Health(health::Health),
     Doctor(doctor::Doctor),
@@ -63,6 +71,9 @@ impl Cli {
             Command::Get(get) => get.run(&self.settings),
             Command::History(history) => history.run(&self.settings),
             Command::Tail(tail) => tail.run(&self.settings),
+            Command::Cancel(control) => control.run(WorkflowCommand::Cancel, &self.settings),
+            Command::Pause(control) => control.run(WorkflowCommand::Pause, &self.settings),
+            Command::Resume(control) => control.run(WorkflowCommand::Resume, &self.settings),
             Command::DeadLetters(dead_letters) => dead_letters.run(&self.settings),
             Command::Health(health) => health.run(&self.settings),
             Command::Doctor(doctor) => doctor.run(&self.settings),
