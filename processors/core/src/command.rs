@@ -47,7 +47,8 @@ pub fn legal(status: WorkflowStatus) -> Vec<&'static str> {
     }
     let commands = WorkflowCommand::ALL.iter().filter(|command| command.is_legal(status)).map(|c| c.as_str());
     let redrive = (status != WorkflowStatus::Paused).then_some(crate::redrive::REQUESTED);
-    commands.chain(redrive).chain(["*"]).collect()
+    let approval = (status == WorkflowStatus::Waiting).then_some(crate::approval::DECIDED);
+    commands.chain(redrive).chain(approval).chain(["*"]).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! From an inbox record to an event that the step can take: decode, resolve what is missing, check.
 
+use crate::approval::{Approval, DECIDED};
 use crate::channel::Channel;
 use crate::codec::Schemas;
 use crate::command::WorkflowCommand;
@@ -232,11 +233,12 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
         return redrive::check_content(event, limits);
     }
     let command = event.event_type.parse::<WorkflowCommand>().is_ok();
-    if is_reserved(&event.event_type) && event.event_type != STARTED && !command {
+    let decided = event.event_type == DECIDED;
+    if is_reserved(&event.event_type) && event.event_type != STARTED && !command && !decided {
         return Err(Refusal::new(
             ErrorCode::EventReserved,
             format!(
-                "event type {:?} is the engine's own; from outside only {STARTED}, {} and {} are taken of types under {}",
+                "event type {:?} is the engine's own; from outside only {STARTED}, {}, {DECIDED} and {} are taken of types under {}",
                 event.event_type,
                 WorkflowCommand::ALL.iter().map(|command| command.as_str()).collect::<Vec<_>>().join(", "),
                 redrive::REQUESTED,
@@ -258,6 +260,9 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
         (_, true) => MessageClass::Command,
         _ => class,
     };
+    if decided {
+        event.channel = Channel::SystemEvents.as_str().to_owned();
+    }
     if command {
         // It is about the execution as a whole, and is told beside its life.
         event.channel = Channel::SystemEvents.as_str().to_owned();
@@ -291,6 +296,9 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
         if value.is_null() {
             event.payload = None;
         }
+    }
+    if decided {
+        Approval::of(event)?;
     }
     check_documents(event)?;
     let envelope = event.envelope_bytes();

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no Kafka, no randomness. The same step serves the router, tests and replay.
 
 pub mod apply;
+pub mod approval;
 pub mod budget;
 mod channel;
 pub mod codec;

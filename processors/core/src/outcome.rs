@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval::Interrupt;
 use crate::budget::Usage;
 use crate::channel::Channel;
 use crate::join_policy::JoinPolicy;
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub result: Option<Value>,
     /// What the handling used up.
     pub usage: Option<Usage>,
+    /// What people are asked before the execution goes on.
+    pub interrupt: Option<Interrupt>,
 }
 
 impl Outcome {
@@ -69,6 +72,12 @@ impl Outcome {
     /// Completes the branch.
     pub fn complete_branch(mut self, result: Value) -> Outcome {
         self.complete_branch = Some(result);
+        self
+    }
+
+    /// Asks people, and waits for their decision.
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Outcome {
+        self.interrupt = Some(interrupt);
         self
     }
 

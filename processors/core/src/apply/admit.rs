@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Action, DeadLetter, Step, command, redrive};
+use crate::approval::{Approval, DECIDED};
 use crate::budget::Budgets;
 use crate::channel::Channel;
 use crate::command::WorkflowCommand;
@@ -141,6 +142,15 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
             return Verdict::Duplicate;
         }
         return Verdict::Reject(format!("the execution has started already ({})", context.status));
+    }
+    if event.event_type == DECIDED {
+        if context.status == WorkflowStatus::Paused {
+            return Verdict::Reject(format!("the execution is {}", context.status));
+        }
+        let asked = Approval::of(event).is_ok_and(|approval| context.waits.iter().any(|wait| approval.answers(wait)));
+        if !asked {
+            return Verdict::Reject("nobody waits for this approval".to_owned());
+        }
     }
     if let (Some(scope), Some(branch)) = (event.scope.clone(), event.branch.clone())
         && !branch_is_known(execution, &scope, &branch, step)

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Action, Current, Notice, Step, TaskRef, admit, close, for_each, outcome, redrive, reply};
+use super::{Action, Current, Notice, Step, TaskRef, admit, approval, close, for_each, outcome, redrive, reply};
+use crate::approval::{Approval, DECIDED};
 use crate::context::{BranchOpening, ReplyTo};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
@@ -30,8 +31,12 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
     if current.event.event_type == STARTED {
         start(execution, &mut current, step, actions);
     }
+    let mut heard = true;
     if let Some(wait_id) = place.answers {
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));
+        if let Some(task_id) = place.asked_by.filter(|_| current.event.event_type == DECIDED) {
+            heard = approval::decide(execution, &mut current, &task_id, step, actions);
+        }
     }
     if place.late {
         current.come_late(execution, actions);
@@ -41,7 +46,7 @@ pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Ac
     }
     if depth > step.limits.chain_max_depth as i32 {
         current.closing = Some(close::chain_exceeded(step));
-    } else if !place.late {
+    } else if heard && !place.late {
         route(execution, &mut current, step);
     }
     execution.current = Some(Box::new(current));
@@ -72,11 +77,13 @@ pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) 
 pub(super) struct Place {
     late: bool,
     pub answers: Option<String>,
+    /// The task whose wait it answers.
+    asked_by: Option<String>,
 }
 
 /// Finds the branch of an event from outside: by its fields, else by its parent event, else by the wait that it answers.
 pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
-    let mut answers = None;
+    let (mut answers, mut asked_by) = (None, None);
     if from_outside && let Some(context) = &execution.records.context {
         if event.scope.is_none()
             && let Some(parent) = &event.parent_event_id
@@ -85,13 +92,16 @@ pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: 
             event.scope.clone_from(&known.scope);
             event.branch.clone_from(&known.branch);
         }
+        let approval = if event.event_type == DECIDED { Approval::of(event).ok() } else { None };
         let wait = context.waits.iter().find(|wait| {
             wait.event_type == event.event_type
+                && approval.as_ref().is_none_or(|approval| approval.answers(wait))
                 && wait.correlation_key.as_ref().is_none_or(|key| event.correlation_id.as_ref() == Some(key))
                 && (event.scope.is_none() || (event.scope == wait.scope && event.branch == wait.branch))
         });
         if let Some(wait) = wait {
             answers = Some(wait.wait_id.clone());
+            asked_by = Some(wait.task_id.clone());
             event.scope.clone_from(&wait.scope);
             event.branch.clone_from(&wait.branch);
             keep_correlation(event, &wait.correlation_id);
@@ -104,7 +114,7 @@ pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: 
         (Some(scope), Some(branch)) => admit::is_late(execution, &scope, &branch, step),
         _ => false,
     };
-    Place { late, answers }
+    Place { late, answers, asked_by }
 }
 
 /// The answer to a wait goes on under the wait's correlation id; one of its own is kept beside it.

@@ -1,6 +1,7 @@
 //! The step: an input in, actions out. Pure; one file for each kind of input or consequence.
 
 mod admit;
+mod approval;
 mod branch;
 pub(crate) mod budget;
 mod cancel;

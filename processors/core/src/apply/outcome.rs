@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::branch::Ending;
 use super::emission::Emission;
-use super::{Action, Closing, Current, DeadLetter, Step, branch, budget, close, handle, reply, system_error};
+use super::{Action, Closing, Current, DeadLetter, Step, approval, branch, budget, close, handle, reply, system_error};
+use crate::approval::DECIDED;
 use crate::budget::Usage;
 use crate::channel::Channel;
 use crate::context::{Context, ProcessedEvent, Wait};
@@ -67,6 +68,7 @@ struct Decision {
     result: Option<Json>,
     branch_end: Option<Ending>,
     usage: Option<Usage>,
+    asked: Option<Event>,
 }
 
 impl Decision {
@@ -76,6 +78,7 @@ impl Decision {
             current.add_recorded(execution, effect, recorded);
         }
         current.emitted.extend(self.emitted);
+        current.remarks.extend(self.asked);
         if self.result.is_some() {
             current.last_result = self.result;
         }
@@ -118,6 +121,20 @@ fn decide(
             scope: current.event.scope.clone(),
             branch: current.event.branch.clone(),
         }));
+    }
+    let mut asked = None;
+    if let Some(interrupt) = &outcome.interrupt {
+        returned("interrupt", &serde_json::json!(interrupt), step)?;
+        effects.push(Effect::WaitAdded(Wait {
+            wait_id: makes.id(),
+            event_type: DECIDED.to_owned(),
+            correlation_key: None,
+            correlation_id: current.event.correlation_id.clone().unwrap_or_else(|| context.correlation_id.clone()),
+            task_id: task_id.to_owned(),
+            scope: current.event.scope.clone(),
+            branch: current.event.branch.clone(),
+        }));
+        asked = Some(approval::asked(execution, current, task_id, interrupt, step));
     }
     if let Some(fan_out) = &outcome.fan_out {
         let (scope, first_events) = makes.scope(fan_out, after)?;
@@ -171,7 +188,7 @@ fn decide(
     if let Some(agent) = usage.as_ref().and_then(|usage| usage.agent.as_ref()) {
         name("usage.agent", agent)?;
     }
-    Ok(Decision { effects, effects_bytes, emitted, closing, result, branch_end, usage })
+    Ok(Decision { effects, effects_bytes, emitted, closing, result, branch_end, usage, asked })
 }
 
 pub(super) fn too_large(message: String) -> TaskFailure {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod anything;
+mod approval;
 mod bad_outcome;
 mod budget;
 mod command;

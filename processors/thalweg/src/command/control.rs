@@ -54,17 +54,8 @@ impl Control {
         };
         match watch.wait(&watched, Some(deadline), done)? {
             Heard::Found(event) => self.print(&event),
-            Heard::Refused(error) if error.code.as_deref() == Some(ErrorCode::ExecutionUnknown.as_str()) => {
-                Err(CommandError::NotFound(format!("{}: {}", ErrorCode::ExecutionUnknown, error.message)))
-            }
-            Heard::Refused(error) => Err(failed(&error, "")),
-            Heard::Rejected(event) => {
-                let legal: Vec<String> = event.payload_value()["legal"]
-                    .as_array()
-                    .map_or_else(Vec::new, |legal| legal.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-                let legal = if legal.is_empty() { "nothing".to_owned() } else { legal.join(", ") };
-                Err(failed(&event.error.unwrap_or_default(), &format!("\nwhat it takes now: {legal}")))
-            }
+            Heard::Refused(error) => Err(refused(&error)),
+            Heard::Rejected(event) => Err(rejected(*event)),
             Heard::Nothing => Err(CommandError::Failed(format!(
                 "nothing was heard of execution {} in {} s\nthe command is in the inbox: see `thalweg history {0}`",
                 self.execution, self.timeout
@@ -93,6 +84,23 @@ impl Control {
         table.row(["STATUS", status]);
         output::print(&table.to_string())
     }
+}
+
+/// What a rejection says, and what would be legal.
+pub fn rejected(event: Event) -> CommandError {
+    let payload = event.payload_value();
+    let legal = payload["legal"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let legal: Vec<&str> = legal.collect();
+    let legal = if legal.is_empty() { "nothing".to_owned() } else { legal.join(", ") };
+    failed(&event.error.unwrap_or_default(), &format!("\nwhat it takes now: {legal}"))
+}
+
+/// Why the inbox did not take what was sent.
+pub fn refused(error: &EventError) -> CommandError {
+    if error.code.as_deref() == Some(ErrorCode::ExecutionUnknown.as_str()) {
+        return CommandError::NotFound(format!("{}: {}", ErrorCode::ExecutionUnknown, error.message));
+    }
+    failed(error, "")
 }
 
 fn failed(error: &EventError, more: &str) -> CommandError {

@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod approve;
 mod control;
 mod dead_letters;
 mod demo;
@@ -44,6 +45,7 @@ enum Command {
     Get(get::Get),
     History(history::History),
     Tail(tail::Tail),
+    Approve(approve::Approve),
     /// End an execution: CANCELED
     Cancel(control::Control),
     /// Route nothing more to an execution's tasks until it is resumed
@@ -71,6 +73,7 @@ impl Cli {
             Command::Get(get) => get.run(&self.settings),
             Command::History(history) => history.run(&self.settings),
             Command::Tail(tail) => tail.run(&self.settings),
+            Command::Approve(approve) => approve.run(&self.settings),
             Command::Cancel(control) => control.run(WorkflowCommand::Cancel, &self.settings),
             Command::Pause(control) => control.run(WorkflowCommand::Pause, &self.settings),
             Command::Resume(control) => control.run(WorkflowCommand::Resume, &self.settings),
