@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use thalweg_core::approval::{DECIDED, Interrupt};
 use thalweg_core::inbound::STARTED;
 use thalweg_core::{
     Event, FanOut, ForEach, Items, JoinPolicy, NewEvent, OnFailure, Outcome, Pattern, Task, TaskContext, TaskError,
@@ -26,6 +27,7 @@ pub fn all() -> Workflows {
         .with(office())
         .with(watched())
         .with(metered())
+        .with(payment())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -230,6 +232,19 @@ fn metered() -> Workflow {
             serde_json::from_value(event.payload_value()).map_err(|e| TaskError::new("USAGE", e.to_string()))?;
         Ok(Outcome::new().usage(usage))
     }))
+}
+
+/// Asks before it pays data.amount.
+fn payment() -> Workflow {
+    Workflow::new("payment", "1")
+        .task(on("ask", STARTED, |_, context| {
+            let state_for_review = json!({"amount": context.data["amount"]});
+            Ok(Outcome::new().interrupt(Interrupt { state_for_review, ..Interrupt::new("it is much") }))
+        }))
+        .task(on("pay", DECIDED, |_, context| {
+            Ok(Outcome::new().emit(NewEvent::command("payment.requested", context.data["amount"].clone())))
+        }))
+        .task(on("paid", "payment.requested", |event, _| Ok(Outcome::new().complete(event.payload_value()))))
 }
 
 /// Two desks: each answers when it is asked, one after the other.

@@ -2,6 +2,7 @@
 
 mod acl;
 mod admin_server;
+mod approvals;
 mod bad_input;
 mod budgets;
 mod claims;
