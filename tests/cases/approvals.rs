@@ -20,7 +20,9 @@ fn an_approval_dispatches_once_and_a_rejection_fails() {
     thalweg.run(&["approve", "e"]).expect(1).names("TRANSITION_REJECTED");
     thalweg.run(&["approve", "f", "--reject", "--comment", "too much"]).expect(0);
     thalweg.run(&["approve", "nobody"]).expect(3).names("EXECUTION_UNKNOWN");
-    let events = namespace.await_ended(2);
+    namespace.await_ended(2);
+    // The topics were read one after the other: now all of them have what led to the ends.
+    let events = namespace.events();
     let paid: Vec<_> = events.iter().filter(|event| event.event_type == "payment.requested").collect();
     let [paid] = paid[..] else { panic!("paid {} times", paid.len()) };
     assert_eq!((paid.execution_id.as_str(), paid.payload_value()), ("e", json!(700)));

@@ -23,7 +23,9 @@ fn a_trigger_is_acknowledged_with_its_execution_once() {
         let records = ["q-1", "q-2", "q-3"].map(|request_id| (None, trigger(request_id).to_string().into_bytes()));
         namespace.send_raw(&records, &[]);
     }
-    let events = namespace.await_ended(3);
+    namespace.await_ended(3);
+    // The topics were read one after the other: now all of them have what led to the ends.
+    let events = namespace.events();
     namespace.await_drained();
     let acknowledged = of(&events, "workflow.acknowledged");
     assert_eq!(acknowledged.len(), 3);
@@ -59,7 +61,9 @@ fn a_request_gets_the_answer_that_it_names() {
         ("g", request(json!({"response_event": "work.done", "response_topic": "notification-events"}), "linear")),
         ("h", request(json!({"response_event": "work.done", "response_topic": "elsewhere"}), "linear")),
     ]);
-    let events = namespace.await_ended(3);
+    namespace.await_ended(3);
+    // The topics were read one after the other: now all of them have what led to the ends.
+    let events = namespace.events();
     namespace.verify();
     for (id, channel, status) in
         [("e", "action-results", "SUCCESS"), ("f", "action-results", "FAILED"), ("g", "notification-events", "SUCCESS")]

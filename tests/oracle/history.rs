@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thalweg_core::approval::{Approval, DECIDED, Decision};
 use thalweg_core::effect::Effect;
 use thalweg_core::{Event, WorkflowCommand, redrive, retry, timer};
 
@@ -52,6 +53,12 @@ impl Entry<'_> {
             || ENDS.contains(&event_type)
             || REMARKS.contains(&event_type)
             || event_type.parse::<WorkflowCommand>().is_ok()
+    }
+
+    /// Do people not let the task go on that asked them? It fails by that, and has not given up.
+    pub fn rejects(&self) -> bool {
+        let event = &self.record.event;
+        event.event_type == DECIDED && Approval::of(event).is_ok_and(|a| a.decision == Decision::Rejected)
     }
 
     /// Does a task run again with it?

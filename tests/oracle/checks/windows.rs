@@ -1,6 +1,5 @@
 //! What a context remembers beside the fold: the newest inputs taken in, the newest events handled.
 
-use thalweg_core::approval::DECIDED;
 use thalweg_core::context::{Context, ProcessedEvent};
 use thalweg_core::effect::{Effect, to_hex};
 use thalweg_core::inbound::{self, STARTED};
@@ -86,10 +85,8 @@ fn processed_by(entry: &Entry, event: &Event, listed: &ProcessedEvent) -> Proces
     let mut tasks = Vec::new();
     let mut failed = false;
     for effect in &entry.effects {
-        // A task that people reject fails by their decision: it does not handle that.
-        let is_rejected = event.event_type == DECIDED;
         if let Effect::Task(task) = effect
-            && !(is_rejected && task.status == TaskStatus::PermanentlyFailed)
+            && !entry.rejects()
         {
             tasks.push(task.task_id.as_str());
             failed |= task.status != TaskStatus::Success;
