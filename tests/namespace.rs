@@ -186,7 +186,8 @@ impl Namespace {
 
     /// Waits until `count` executions have ended.
     pub fn await_ended(&self, count: usize) -> Vec<Event> {
-        self.await_events(&["workflow.completed", "workflow.failed", "workflow.limit_exceeded"], count)
+        let ends = ["workflow.completed", "workflow.failed", "workflow.limit_exceeded", "workflow.canceled"];
+        self.await_events(&ends, count)
     }
 }
 

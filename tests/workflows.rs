@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use thalweg_core::approval::{DECIDED, Interrupt};
 use thalweg_core::inbound::STARTED;
 use thalweg_core::timer::WAITING_TIMED_OUT;
 use thalweg_core::{
-    Channel, Event, FanOut, NewEvent, NewTimer, Outcome, Pattern, RetryPolicy, Task, TaskContext, TaskError, WaitFor,
-    Workflow, Workflows, async_trait,
+    Channel, Event, FanOut, ForEach, Items, JoinPolicy, NewEvent, NewTimer, OnFailure, Outcome, Pattern, RetryPolicy,
+    Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
 };
 
 /// All of them.
@@ -26,6 +27,12 @@ pub fn all() -> Workflows {
         .with(flaky())
         .with(patient())
         .with(approval())
+        .with(contest())
+        .with(each())
+        .with(office())
+        .with(watched())
+        .with(metered())
+        .with(payment())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -234,6 +241,113 @@ fn approval() -> Workflow {
         .awaits("approval.given")
         .task(on("ask", "approval.asked", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("approval.given")))))
         .task(on("given", "approval.given", |event, _| Ok(Outcome::new().complete(event.payload_value()))))
+}
+
+/// Fans out to as many branches as data.runners says, by data.policy; each waits for `finished`, whose payload ends it.
+fn contest() -> Workflow {
+    Workflow::new("contest", "1")
+        .task(on("begin", STARTED, |_, context| {
+            let policy: JoinPolicy = serde_json::from_value(context.data["policy"].clone())
+                .map_err(|error| TaskError::new("NO_POLICY", error.to_string()))?;
+            let fan_out = FanOut::new("contest").policy(policy).then("contest.won").or_else("contest.lost");
+            let runners = 0..context.data["runners"].as_u64().unwrap_or(0);
+            let runner = |fan_out: FanOut, number: u64| {
+                fan_out
+                    .branch(&format!("runner-{number}"), NewEvent::command("run.requested", json!({"number": number})))
+            };
+            Ok(Outcome::new().fan_out(runners.fold(fan_out, runner)))
+        }))
+        .task(on("run", "run.requested", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("finished")))))
+        .task(on("finish", "finished", |event, context| {
+            context.data["finished"] = json!(context.data["finished"].as_i64().unwrap_or(0) + 1);
+            let payload = event.payload_value();
+            let fails = payload["fails"] == true;
+            Ok(if fails { Outcome::new().fail("FELL", "it fell") } else { Outcome::new().complete_branch(payload) })
+        }))
+        .task(on("won", "contest.won", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("close")))))
+        .task(on("lost", "contest.lost", |_, _| Ok(Outcome::new().wait_for(WaitFor::event("close")))))
+        .task(on("close", "close", |_, context| Ok(Outcome::new().complete(context.data.clone()))))
+}
+
+/// A branch for each of data.items, whose end comes from outside.
+fn each() -> Workflow {
+    Workflow::new("each", "1")
+        .task(on("begin", STARTED, |event, _| {
+            let items: Items = serde_json::from_value(event.payload_value()["items"].clone())
+                .map_err(|error| TaskError::new("NO_ITEMS", error.to_string()))?;
+            let each = ForEach::new(items, "item.requested").until("item.done");
+            Ok(Outcome::new().fan_out(FanOut::new("items").then("items.done").for_each(each)))
+        }))
+        .task(on("ask", "item.requested", |_, _| Ok(Outcome::new())))
+        .task(on("done", "items.done", |event, _| Ok(Outcome::new().complete(event.payload_value()["counts"].clone()))))
+}
+
+/// A handler of `a.*` that fails beside one of everything; ends with `close`.
+fn watched() -> Workflow {
+    Workflow::new("watched", "1").task(Reporting([Pattern::new("a.*")])).task(on(
+        "everything",
+        "*",
+        |event, context| {
+            let seen = context.data[&event.event_type].as_i64().unwrap_or(0);
+            context.data[&event.event_type] = json!(seen + 1);
+            let ends = event.event_type == "close";
+            Ok(if ends { Outcome::new().complete(context.data.clone()) } else { Outcome::new() })
+        },
+    ))
+}
+
+struct Reporting([Pattern; 1]);
+
+#[async_trait]
+impl Task for Reporting {
+    fn task_id(&self) -> &str {
+        "reporting"
+    }
+    fn handles_events(&self) -> &[Pattern] {
+        &self.0
+    }
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::Report
+    }
+    async fn handle_event(&self, _: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
+        Err(TaskError::new("OWN_CODE", "it fails on purpose"))
+    }
+}
+
+/// Uses what each `model.called` says.
+fn metered() -> Workflow {
+    Workflow::new("metered", "1").task(on("model", "model.called", |event, _| {
+        let usage =
+            serde_json::from_value(event.payload_value()).map_err(|e| TaskError::new("USAGE", e.to_string()))?;
+        Ok(Outcome::new().usage(usage))
+    }))
+}
+
+/// Asks before it pays data.amount.
+fn payment() -> Workflow {
+    Workflow::new("payment", "1")
+        .task(on("ask", STARTED, |_, context| {
+            let state_for_review = json!({"amount": context.data["amount"]});
+            Ok(Outcome::new().interrupt(Interrupt { state_for_review, ..Interrupt::new("it is much") }))
+        }))
+        .task(on("pay", DECIDED, |_, context| {
+            Ok(Outcome::new().emit(NewEvent::command("payment.requested", context.data["amount"].clone())))
+        }))
+        .task(on("paid", "payment.requested", |event, _| Ok(Outcome::new().complete(event.payload_value()))))
+}
+
+/// Two desks: each answers when it is asked, one after the other.
+fn office() -> Workflow {
+    Workflow::new("office", "1")
+        .task(on("open", STARTED, |_, _| Ok(Outcome::new().wait_for(WaitFor::event("form.filled")))))
+        .task(on("first", "form.filled", |_, _| {
+            Ok(Outcome::new().emit(NewEvent::command("stamp.requested", json!({}))))
+        }))
+        .task(on("second", "stamp.requested", |_, context| {
+            context.data["stamped"] = json!(true);
+            Ok(Outcome::new().wait_for(WaitFor::event("close")))
+        }))
+        .task(on("close", "close", |_, context| Ok(Outcome::new().complete(context.data.clone()))))
 }
 
 /// Does what data.way says: panics, blocks, awaits for ever, or fails; another task handles the same event well.

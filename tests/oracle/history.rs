@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thalweg_core::approval::{Approval, DECIDED, Decision};
 use thalweg_core::effect::Effect;
-use thalweg_core::{Event, redrive, retry, timer};
+use thalweg_core::{Event, WorkflowCommand, redrive, retry, timer};
 
 use super::anomaly::{Findings, Kind};
 use super::observed::{EventRecord, Observed};
@@ -11,14 +12,15 @@ use super::observed::{EventRecord, Observed};
 /// Type of the answer to an input that the execution's state does not allow.
 pub const REJECTED: &str = "transition.rejected";
 /// Types of the events that tell the end of an execution.
-pub const ENDS: [&str; 3] = ["workflow.completed", "workflow.failed", "workflow.limit_exceeded"];
+pub const ENDS: [&str; 4] = ["workflow.completed", "workflow.failed", "workflow.limit_exceeded", "workflow.canceled"];
 /// Types of the engine's remarks: published about an event, handled by nobody.
-pub const REMARKS: [&str; 9] = [
-    ENDS[0],
-    ENDS[1],
-    ENDS[2],
+const REMARKS: [&str; 10] = [
+    "workflow.acknowledged",
     "workflow.stalled",
+    "workflow.paused",
+    "workflow.resumed",
     "task.failed",
+    "system.error",
     "event.unhandled",
     timer::FIRED,
     retry::SCHEDULED,
@@ -37,6 +39,26 @@ impl Entry<'_> {
     /// Does it end its execution?
     pub fn ends(&self) -> bool {
         self.effects.iter().any(|effect| matches!(effect, Effect::Closed(_)))
+    }
+
+    /// Is it the engine's remark, or a command to it? Neither is routed to tasks.
+    pub fn is_unrouted(&self) -> bool {
+        let event = &self.record.event;
+        let event_type = event.event_type.as_str();
+        // What answers a request has the type that the request names; a scope's end has one of its own, too.
+        let answers = event.source.as_deref() == Some(ENGINE)
+            && ![redrive::RESUMED, "escalation.required"].contains(&event_type)
+            && event.payload_value().get("counts").is_none();
+        answers
+            || ENDS.contains(&event_type)
+            || REMARKS.contains(&event_type)
+            || event_type.parse::<WorkflowCommand>().is_ok()
+    }
+
+    /// Do people not let the task go on that asked them? It fails by that, and has not given up.
+    pub fn rejects(&self) -> bool {
+        let event = &self.record.event;
+        event.event_type == DECIDED && Approval::of(event).is_ok_and(|a| a.decision == Decision::Rejected)
     }
 
     /// Does a task run again with it?
@@ -74,7 +96,8 @@ impl History<'_> {
         events.rev().find(|event| id.as_str() == Some(&event.event_id)).unwrap_or(published)
     }
 
-    /// The sequences of what was published unhandled when a task gave up, for the time after a redrive.
+    /// The sequences of what was published unhandled: when a task gave up, for the time after a redrive, or during a
+    /// pause.
     pub fn left(&self) -> BTreeSet<i64> {
         let mut sequences: BTreeMap<&str, i64> = BTreeMap::new();
         let (mut pending, mut left) = (BTreeSet::new(), BTreeSet::new());
@@ -82,7 +105,10 @@ impl History<'_> {
             sequences.insert(&entry.record.event.event_id, entry.record.event.sequence);
             for effect in &entry.effects {
                 match effect {
-                    Effect::PendingAdded(added) => pending.extend(added.iter().map(|p| p.event_id.as_str())),
+                    Effect::PendingAdded(added) => {
+                        pending.extend(added.iter().map(|p| p.event_id.as_str()));
+                        left.extend(added.iter().filter_map(|p| sequences.get(p.event_id.as_str())));
+                    }
                     Effect::PendingTaken(taken) => {
                         pending.remove(taken.event_id.as_str());
                     }

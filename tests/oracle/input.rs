@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use thalweg_core::context::Context;
-use thalweg_core::identity;
 use thalweg_core::inbound::{
     self, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord, Reading, Refusal, STARTED,
 };
@@ -64,7 +63,7 @@ impl Input<'_> {
 
     /// What is deduplicated, where it is such an event.
     pub fn id(&self) -> Option<[u8; 16]> {
-        self.inbound().map(|inbound| identity::input_id(&inbound.event.event_id, self.redrive))
+        self.inbound().map(|inbound| inbound::input_id_of(&inbound.event, self.redrive))
     }
 
     /// Its first position, from which missing ids resolve.

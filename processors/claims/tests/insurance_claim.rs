@@ -195,7 +195,7 @@ fn bad_claim_data_fails_with_a_dead_letter() {
         (json!({"claim_data": 7}), "CLAIM_DATA_INVALID"),
     ] {
         let claim = Claim::started_with(payload);
-        assert_eq!(claim.types(), ["workflow.started", "task.failed", "workflow.failed"]);
+        assert_eq!(claim.types(), ["workflow.started", "task.failed", "system.error", "workflow.failed"]);
         assert_eq!(claim.status(), WorkflowStatus::Failed);
         let [letter] = claim.dead_letters.as_slice() else { panic!("one dead letter: {:?}", claim.dead_letters) };
         assert_eq!(letter.code, ErrorCode::TaskFailed);

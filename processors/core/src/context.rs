@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::budget::Used;
 use crate::event::Micros;
+use crate::join_policy::{BranchCounts, JoinPolicy};
 use crate::json::Json;
 use crate::limits::INPUT_IDS_MAX;
 use crate::status::{BranchStatus, ReportedStatus, ScopeStatus, TaskStatus, WorkflowStatus};
@@ -53,9 +55,21 @@ pub struct Context {
     pub early: Vec<EarlyEvent>,
     #[serde(default)]
     pub tracked: Option<Vec<TrackedTask>>,
+    #[serde(default)]
+    pub reply_to: Option<ReplyTo>,
+    #[serde(default)]
+    pub budgets: Option<String>,
+    #[serde(default)]
+    pub used: Vec<Used>,
 }
 
 impl Context {
+    /// Is it paused, so that nothing is routed to its tasks? One whose work is done elsewhere follows its reports then,
+    /// too.
+    pub fn is_paused(&self) -> bool {
+        self.status == WorkflowStatus::Paused && self.tracked.is_none()
+    }
+
     /// Is this input id in the window?
     pub fn has_input(&self, id: &[u8; 16]) -> bool {
         self.input_ids.chunks_exact(16).any(|known| known == id)
@@ -76,6 +90,22 @@ impl Context {
         }
         self.input_ids.extend_from_slice(id);
     }
+}
+
+/// Where the request that started an execution wants its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct ReplyTo {
+    pub event_id: String,
+    #[serde(default)]
+    pub request_id: Option<String>,
+    #[serde(default)]
+    pub trace_id: Option<String>,
+    pub response_event: String,
+    #[serde(default)]
+    pub response_topic: Option<String>,
+    #[serde(default)]
+    pub response_schema_name: Option<String>,
 }
 
 /// The last attempt of a task.
@@ -206,7 +236,7 @@ pub struct Scope {
     pub parent_scope: Option<String>,
     #[serde(default)]
     pub parent_branch: Option<String>,
-    pub policy: String,
+    pub policy: JoinPolicy,
     pub status: ScopeStatus,
     pub total: i32,
     pub succeeded: i32,
@@ -218,6 +248,19 @@ pub struct Scope {
     #[serde(default)]
     pub correlation_id: Option<String>,
     pub opened_by: String,
+    #[serde(default)]
+    pub canceled: bool,
+    #[serde(default)]
+    pub to_begin: i32,
+    #[serde(default)]
+    pub items: Vec<String>,
+}
+
+impl Scope {
+    /// How many branches it has, and what has become of them.
+    pub fn counts(&self) -> BranchCounts {
+        BranchCounts { total: self.total, succeeded: self.succeeded, failed: self.failed }
+    }
 }
 
 /// One branch of a scope (`schemas/branch.avsc`).

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::context::{Branch, Context, Scope, TaskState, TrackedTask, Wait};
+use crate::apply::budget;
+use crate::budget::Usage;
+use crate::context::{Branch, Context, ReplyTo, Scope, TaskState, TrackedTask, Wait};
 use crate::event::{Event, RecordedEffect};
 use crate::json::Json;
 use crate::merge_patch;
@@ -40,6 +42,14 @@ pub enum Effect {
     BranchDone(BranchDone),
     /// A scope is done.
     ScopeClosed(ScopeClosed),
+    /// More branches of a for-each begin.
+    BranchesBegun(BranchesBegun),
+    /// A task used something up.
+    Used(UsedMore),
+    /// A limit was run into, and told.
+    LimitReached(LimitReached),
+    /// The event came when its branch or scope was done: it changes nothing.
+    Late {},
     /// Events were left for the next transaction.
     PendingAdded(Vec<PendingRef>),
     /// An event left by an earlier transaction is handled.
@@ -79,6 +89,12 @@ pub struct Created {
     /// The work is done elsewhere: reports move the state.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tracked: bool,
+    /// Where the start wants its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<ReplyTo>,
+    /// The budgets that the start gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budgets: Option<String>,
 }
 
 /// A new status.
@@ -152,6 +168,40 @@ pub struct BranchDone {
 pub struct ScopeClosed {
     pub scope: String,
     pub status: ScopeStatus,
+    /// It was given up with the branch that it is part of: no event tells its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canceled: bool,
+}
+
+/// Fields of [`Effect::Used`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UsedMore {
+    /// The agent that used it; none: nobody but the execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// How much.
+    pub usage: Usage,
+    /// The task gave up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+}
+
+/// Fields of [`Effect::LimitReached`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitReached {
+    /// Whose; none: the execution's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Which.
+    pub name: String,
+}
+
+/// Fields of [`Effect::BranchesBegun`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in the scope's schema")]
+pub struct BranchesBegun {
+    pub scope: String,
+    pub count: i32,
 }
 
 /// An event that the execution emitted and has not handled yet.
@@ -177,9 +227,12 @@ impl Effect {
             Effect::BranchHandled(handled) => serde_json::to_string(handled),
             Effect::BranchDone(done) => serde_json::to_string(done),
             Effect::ScopeClosed(closed) => serde_json::to_string(closed),
+            Effect::BranchesBegun(begun) => serde_json::to_string(begun),
+            Effect::Used(used) => serde_json::to_string(used),
+            Effect::LimitReached(reached) => serde_json::to_string(reached),
             Effect::PendingAdded(added) => serde_json::to_string(added),
             Effect::PendingTaken(taken) => serde_json::to_string(taken),
-            Effect::Stalled {} => Ok("{}".to_owned()),
+            Effect::Stalled {} | Effect::Late {} => Ok("{}".to_owned()),
             Effect::Closed(closed) => serde_json::to_string(closed),
             Effect::Redriven(redriven) => serde_json::to_string(redriven),
             Effect::TimerSet(timer) => serde_json::to_string(timer),
@@ -213,6 +266,10 @@ impl Effect {
             Effect::BranchHandled(_) => "branch_handled",
             Effect::BranchDone(_) => "branch_done",
             Effect::ScopeClosed(_) => "scope_closed",
+            Effect::BranchesBegun(_) => "branches_begun",
+            Effect::Used(_) => "used",
+            Effect::LimitReached(_) => "limit_reached",
+            Effect::Late {} => "late",
             Effect::PendingAdded(_) => "pending_added",
             Effect::PendingTaken(_) => "pending_taken",
             Effect::Stalled {} => "stalled",
@@ -227,7 +284,7 @@ impl Effect {
 }
 
 /// The kinds that this version knows.
-pub const KINDS: [&str; 20] = [
+pub const KINDS: [&str; 24] = [
     "created",
     "patch",
     "status",
@@ -239,6 +296,10 @@ pub const KINDS: [&str; 20] = [
     "branch_handled",
     "branch_done",
     "scope_closed",
+    "branches_begun",
+    "used",
+    "limit_reached",
+    "late",
     "pending_added",
     "pending_taken",
     "stalled",
@@ -301,8 +362,21 @@ impl Records {
             }
             Effect::BranchDone(done) => self.finish_branch(done, event),
             Effect::ScopeClosed(closed) => self.close_scope(&closed),
+            Effect::BranchesBegun(begun) => {
+                if let Some(scope) = self.scopes.get_mut(&begun.scope) {
+                    scope.to_begin -= begun.count;
+                    if !scope.items.is_empty() {
+                        scope.items.remove(0);
+                    }
+                }
+            }
             Effect::PendingAdded(added) => self.pending.extend(added),
-            Effect::PendingTaken(taken) => self.pending.retain(|pending| *pending != taken),
+            Effect::PendingTaken(taken) => {
+                // The oldest is taken first, but for what a command puts before it.
+                if let Some(place) = self.pending.iter().position(|pending| *pending == taken) {
+                    self.pending.remove(place);
+                }
+            }
             effect => {
                 if let Effect::Closed(Closed { resumable: false, .. }) = effect {
                     self.pending.clear();
@@ -345,6 +419,9 @@ impl Records {
             timer_events: Vec::new(),
             early: Vec::new(),
             tracked: created.tracked.then(Vec::new),
+            reply_to: created.reply_to,
+            budgets: created.budgets,
+            used: Vec::new(),
         });
     }
 
@@ -404,6 +481,8 @@ impl Records {
     fn close_scope(&mut self, closed: &ScopeClosed) {
         let Some(scope) = self.scopes.get_mut(&closed.scope) else { return };
         scope.status = closed.status;
+        scope.canceled = closed.canceled;
+        scope.items.clear();
         if let (Some(parent), Some(branch)) = (scope.parent_scope.clone(), scope.parent_branch.clone())
             && let Some(branch) = self.branches.get_mut(&(parent, branch))
         {
@@ -411,6 +490,8 @@ impl Records {
         }
         if let Some(context) = &mut self.context {
             context.scopes.retain(|id| *id != closed.scope);
+            // Branches that it was decided without have nothing left to do.
+            context.timers.retain(|timer| timer.scope.as_ref() != Some(&closed.scope));
         }
     }
 
@@ -432,6 +513,12 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
             context.stalled = false;
         }
         Effect::WaitTaken(taken) => context.waits.retain(|wait| wait.wait_id != taken.wait_id),
+        Effect::Used(more) => budget::fold(&mut context.used, &more),
+        Effect::LimitReached(reached) => {
+            if let Some(used) = context.used.iter_mut().find(|used| used.agent == reached.agent) {
+                used.reached.push(reached.name);
+            }
+        }
         Effect::Stalled {} => context.stalled = true,
         Effect::Closed(closed) => {
             context.status = closed.status;

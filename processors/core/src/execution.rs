@@ -10,7 +10,7 @@ use crate::event::{Event, Micros};
 use crate::inbound::{Inbound, InputRef};
 use crate::redrive::REQUESTED;
 use crate::status::WorkflowStatus;
-use crate::timer::TimerEvent;
+use crate::timer::{Purpose, Timer, TimerEvent};
 
 /// Where the records of scopes and branches are found when they are needed.
 pub trait RecordStore {
@@ -179,9 +179,22 @@ impl Execution {
         &self.id
     }
 
-    /// Is there an event to handle? Not once it has ended: what is left then waits for a redrive.
+    /// Is there an event to handle? Not once it has ended: what is left then waits for a redrive. Nor while it is
+    /// paused.
     pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty() && !self.is_closed()
+        !self.queue.is_empty() && !self.is_closed() && !self.is_paused()
+    }
+
+    /// Is it paused?
+    pub fn is_paused(&self) -> bool {
+        self.context().is_some_and(Context::is_paused)
+    }
+
+    /// WAITING while a wait is open and no task is to be tried again, else RUNNING.
+    pub(crate) fn status_at_work(&self) -> WorkflowStatus {
+        let is_retry = |timer: &Timer| timer.purpose == Purpose::Retry.as_str();
+        let waits = self.context().is_some_and(|c| !c.waits.is_empty() && !c.timers.iter().any(is_retry));
+        if waits { WorkflowStatus::Waiting } else { WorkflowStatus::Running }
     }
 
     /// Has it ended?
@@ -200,9 +213,9 @@ impl Execution {
     }
 
     /// When its next timer is due, or something else by the clock, and how many timers it has; none of one that is
-    /// closed.
+    /// closed or paused.
     pub fn timers(&self) -> Option<(Micros, usize)> {
-        let context = self.records.context.as_ref().filter(|_| !self.is_closed())?;
+        let context = self.records.context.as_ref().filter(|_| !self.is_closed() && !self.is_paused())?;
         let early = self.early.iter().map(|early| early.until).min();
         Some((context.next_due().into_iter().chain(early).min()?, context.timers.len()))
     }

@@ -65,6 +65,16 @@ pub fn event_id_at(position: &str) -> String {
     derive(&[b"event", position.as_bytes()]).to_string()
 }
 
+/// Id of a start whose writer gave none, and a request_id.
+pub fn event_id_of(request_id: &str) -> String {
+    derive(&[b"request", request_id.as_bytes()]).to_string()
+}
+
+/// Execution of a start whose writer gave no execution and a request_id: the same request is the same execution.
+pub fn execution_id_of(request_id: &str) -> String {
+    derive(&[b"requested", request_id.as_bytes()]).to_string()
+}
+
 /// Id of the rejection of the record at `position`.
 pub fn rejection_id_at(position: &str) -> String {
     derive(&[b"rejection", position.as_bytes()]).to_string()

@@ -1,7 +1,9 @@
 //! From an inbox record to an event that the step can take: decode, resolve what is missing, check.
 
+use crate::approval::{Approval, DECIDED};
 use crate::channel::Channel;
 use crate::codec::Schemas;
+use crate::command::WorkflowCommand;
 use crate::dialect::{self, Headers};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
@@ -85,6 +87,24 @@ pub struct Inbound {
     pub offset: i64,
 }
 
+impl Inbound {
+    /// What is deduplicated.
+    pub fn id(&self) -> [u8; 16] {
+        input_id_of(&self.event, self.input.redrive)
+    }
+}
+
+/// What is deduplicated of an event. Of a start it is its request, where it has one: whoever asks twice asks for one
+/// execution.
+pub fn input_id_of(event: &Event, redrive: u32) -> [u8; 16] {
+    match &event.request_id {
+        Some(request_id) if event.event_type == STARTED => {
+            identity::input_id(&identity::event_id_of(request_id), redrive)
+        }
+        _ => identity::input_id(&event.event_id, redrive),
+    }
+}
+
 /// Why an input is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -128,7 +148,10 @@ pub fn read(record: &InboxRecord, partitions: i32, schemas: &Schemas, limits: &L
     let origin = record.origin.unwrap_or(&position);
     check_names(&event)?;
     if event.event_id.is_empty() {
-        event.event_id = identity::event_id_at(origin);
+        event.event_id = match &event.request_id {
+            Some(request_id) if event.event_type == STARTED => identity::event_id_of(request_id),
+            _ => identity::event_id_at(origin),
+        };
     }
     resolve_execution(&mut event, record, origin, partitions)?;
     let partition = partition_of(event.execution_id.as_bytes(), partitions);
@@ -157,6 +180,9 @@ fn resolve_execution(event: &mut Event, record: &InboxRecord, origin: &str, part
                     )
                 })?
                 .to_owned(),
+            _ if event.event_type == STARTED && event.request_id.is_some() => {
+                identity::execution_id_of(event.request_id.as_deref().unwrap_or_default())
+            }
             _ if event.event_type == STARTED => identity::execution_id_at(origin, record.partition, partitions),
             _ => dialect::execution_by_correlation(event).map(str::to_owned).ok_or_else(|| {
                 Refusal::new(
@@ -205,12 +231,15 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     if event.event_type == redrive::REQUESTED {
         return redrive::check_content(event, limits);
     }
-    if is_reserved(&event.event_type) && event.event_type != STARTED {
+    let command = event.event_type.parse::<WorkflowCommand>().is_ok();
+    let decided = event.event_type == DECIDED;
+    if is_reserved(&event.event_type) && event.event_type != STARTED && !command && !decided {
         return Err(Refusal::new(
             ErrorCode::EventReserved,
             format!(
-                "event type {:?} is the engine's own; from outside only {STARTED} and {} are taken of types under {}",
+                "event type {:?} is the engine's own; from outside only {STARTED}, {}, {DECIDED} and {} are taken of types under {}",
                 event.event_type,
+                WorkflowCommand::ALL.iter().map(|command| command.as_str()).collect::<Vec<_>>().join(", "),
                 redrive::REQUESTED,
                 RESERVED_PREFIXES.join(" ")
             ),
@@ -225,7 +254,20 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
             )
         })?,
     };
-    let class = if event.event_type == STARTED { MessageClass::State } else { class };
+    let class = match (event.event_type == STARTED, command) {
+        (true, _) => MessageClass::State,
+        (_, true) => MessageClass::Command,
+        _ => class,
+    };
+    if decided {
+        event.channel = Channel::SystemEvents.as_str().to_owned();
+    }
+    if command {
+        // It is about the execution as a whole, and is told beside its life.
+        event.channel = Channel::SystemEvents.as_str().to_owned();
+        event.scope = None;
+        event.branch = None;
+    }
     event.message_class = class.as_str().to_owned();
     if event.channel.is_empty() {
         event.channel = Channel::default_for(class).as_str().to_owned();
@@ -235,13 +277,7 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
             format!("channel {:?} is none of the eight: {}", truncated(&event.channel), Channel::list()),
         ));
     }
-    let topic = event.reply.as_ref().and_then(|reply| reply.response_topic.as_deref());
-    if let Some(topic) = topic.filter(|topic| topic.parse::<Channel>().is_err()) {
-        return Err(Refusal::new(
-            ErrorCode::ChannelUnknown,
-            format!("reply.response_topic {:?} is none of the eight: {}", truncated(topic), Channel::list()),
-        ));
-    }
+    check_reply(event)?;
     if let Some(payload) = &event.payload {
         let bytes = payload.as_str().len();
         if bytes > limits.payload_max_bytes {
@@ -260,6 +296,9 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
             event.payload = None;
         }
     }
+    if decided {
+        Approval::of(event)?;
+    }
     check_documents(event)?;
     let envelope = event.envelope_bytes();
     if envelope > ENVELOPE_MAX_BYTES {
@@ -273,6 +312,36 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     event.recorded_at = None;
     event.effects.clear();
     Ok(())
+}
+
+/// The answer that a request asks for: an event of a type that is not the engine's, in one of the channels.
+fn check_reply(event: &mut Event) -> Result<(), Refusal> {
+    let Some(reply) = &mut event.reply else { return Ok(()) };
+    // A writer may give empty texts for what it does not give.
+    for text in [&mut reply.response_event, &mut reply.response_topic, &mut reply.response_schema_name] {
+        *text = text.take().filter(|text| !text.is_empty());
+    }
+    if let Some(response_event) = &reply.response_event {
+        if response_event.len() > NAME_MAX_BYTES || response_event.chars().any(char::is_control) {
+            return Err(Refusal::new(
+                ErrorCode::EventInvalid,
+                format!("reply.response_event has over {NAME_MAX_BYTES} bytes, or control characters"),
+            ));
+        }
+        if is_reserved(response_event) {
+            return Err(Refusal::new(
+                ErrorCode::EventReserved,
+                format!("reply.response_event {response_event:?} is an event type of the engine's own"),
+            ));
+        }
+    }
+    match &reply.response_topic {
+        Some(topic) if topic.parse::<Channel>().is_err() => Err(Refusal::new(
+            ErrorCode::ChannelUnknown,
+            format!("reply.response_topic {:?} is none of the eight: {}", truncated(topic), Channel::list()),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The JSON documents beside the payload: in Avro they are texts, and a writer of another make may put anything there.

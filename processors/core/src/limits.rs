@@ -33,6 +33,12 @@ pub const EARLY_MAX: usize = 256;
 pub const TRACKED_TASKS_MAX: usize = 1024;
 /// How often Dream.OS tries a task again: one more failure is permanent.
 pub const TRACKED_RETRIES: i32 = 3;
+/// Agents of one execution whose usage is counted each by itself.
+pub const AGENTS_MAX: usize = 64;
+/// Branches of one scope. Those of a list begin at once and are pending together, so [`PENDING_MAX`] holds for them.
+pub const BRANCHES_MAX: usize = 1_000_000;
+/// Branches that a for-each begins at once: so many first events are pending at most.
+pub const FOR_EACH_CHUNK: usize = 64;
 /// Bytes of results that a scope's completion event carries; beyond it refers to the branch records.
 pub const SCOPE_RESULTS_MAX_BYTES: usize = 128 * 1024;
 /// Bytes of an error message: a task may give any, and a refusal may quote any input.

@@ -5,8 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval::Interrupt;
+use crate::budget::Usage;
 use crate::channel::Channel;
 use crate::event::{Event, Micros};
+use crate::join_policy::JoinPolicy;
 use crate::message_class::MessageClass;
 
 /// What a task decided about the event that it handled. Built up: `Outcome::new().emit(...).complete(...)`.
@@ -32,6 +35,10 @@ pub struct Outcome {
     pub complete_branch: Option<Value>,
     /// What the handling came to; a branch that ends by running dry takes its last one as its result.
     pub result: Option<Value>,
+    /// What the handling used up.
+    pub usage: Option<Usage>,
+    /// What people are asked before the execution goes on.
+    pub interrupt: Option<Interrupt>,
 }
 
 impl Outcome {
@@ -85,6 +92,18 @@ impl Outcome {
     /// Completes the branch.
     pub fn complete_branch(mut self, result: Value) -> Outcome {
         self.complete_branch = Some(result);
+        self
+    }
+
+    /// Asks people, and waits for their decision.
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Outcome {
+        self.interrupt = Some(interrupt);
+        self
+    }
+
+    /// Says what the handling used up.
+    pub fn usage(mut self, usage: Usage) -> Outcome {
+        self.usage = Some(usage);
         self
     }
 
@@ -175,15 +194,21 @@ impl NewTimer {
     }
 }
 
-/// Branches, and what follows when they are done. The policy is `all`: joined when every required branch succeeded,
-/// failed when all are done and one of them failed.
+/// Branches, and what follows when they are done, or when the policy does not wait for the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FanOut {
     /// Name for people; the scope's id is derived.
     pub name: String,
+    /// What they must come to.
+    #[serde(default)]
+    pub policy: JoinPolicy,
     /// The branches; names are unique among them.
+    #[serde(default)]
     pub branches: Vec<NewBranch>,
+    /// A branch for each of these, in place of a list of branches.
+    #[serde(default)]
+    pub for_each: Option<ForEach>,
     /// Type of the event that is raised, in the parent scope, when the scope has joined.
     #[serde(default = "default_completed")]
     pub completed_event: String,
@@ -205,7 +230,9 @@ impl FanOut {
     pub fn new(name: &str) -> FanOut {
         FanOut {
             name: name.to_owned(),
+            policy: JoinPolicy::All,
             branches: Vec::new(),
+            for_each: None,
             completed_event: default_completed(),
             failed_event: default_failed(),
         }
@@ -235,6 +262,18 @@ impl FanOut {
         self
     }
 
+    /// Joins by this policy.
+    pub fn policy(mut self, policy: JoinPolicy) -> FanOut {
+        self.policy = policy;
+        self
+    }
+
+    /// A branch for each of `items`, named by its index from 0.
+    pub fn for_each(mut self, for_each: ForEach) -> FanOut {
+        self.for_each = Some(for_each);
+        self
+    }
+
     /// A branch that is named but needs no work.
     pub fn not_required(mut self, name: &str) -> FanOut {
         self.branches.push(NewBranch { name: name.to_owned(), event: None, ends_on: None });
@@ -254,6 +293,52 @@ pub struct NewBranch {
     /// The event type that ends it, where it names one.
     #[serde(default)]
     pub ends_on: Option<String>,
+}
+
+/// A branch for each item: it begins with an event whose payload is `{"index": ..., "item": ...}`.
+///
+/// Branches begin by and by, so that there may be as many as [`BRANCHES_MAX`](crate::limits::BRANCHES_MAX).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForEach {
+    /// The items.
+    pub items: Items,
+    /// Type of the first event of each branch.
+    pub event_type: String,
+    /// Its channel; none: by its class.
+    #[serde(default)]
+    pub channel: Option<Channel>,
+    /// Its class; none: a command.
+    #[serde(default)]
+    pub message_class: Option<MessageClass>,
+    /// The event type that ends a branch, where it names one.
+    #[serde(default)]
+    pub ends_on: Option<String>,
+}
+
+impl ForEach {
+    /// A command of this type for each item.
+    pub fn new(items: Items, event_type: &str) -> ForEach {
+        ForEach { items, event_type: event_type.to_owned(), channel: None, message_class: None, ends_on: None }
+    }
+
+    /// A branch ends with an event of this type, whose payload is its result.
+    pub fn until(mut self, ends_on: &str) -> ForEach {
+        self.ends_on = Some(ends_on.to_owned());
+        self
+    }
+}
+
+/// What a for-each is for. In JSON an array, a number, or a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Items {
+    /// These.
+    List(Vec<Value>),
+    /// So many: each item is its index.
+    Count(u32),
+    /// The array at this JSON pointer (RFC 6901) into `{"payload": of the event, "data": as the task left it}`.
+    At(String),
 }
 
 /// An event to wait for.

@@ -27,8 +27,29 @@ pub trait Task: Send + Sync {
         &retry::NEVER
     }
 
+    /// The agent that works here, for budgets, autonomy limits and the breaker of that agent.
+    fn agent(&self) -> Option<&str> {
+        None
+    }
+
+    /// What follows when it gives up on an event. Others that handle the same event stand in either case.
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::FailExecution
+    }
+
     /// Handles one event: reads it, changes `context.data` in place, and says what follows.
     async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError>;
+}
+
+/// What follows when a task gives up. Either way `task.failed` and `system.error` tell it, and the event is a dead letter
+/// that can be redriven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Its execution fails.
+    #[default]
+    FailExecution,
+    /// Its execution goes on: what the task is for is beside the point of the workflow.
+    Report,
 }
 
 /// What a task is given beside its event.

@@ -113,9 +113,9 @@ pub struct TimerEvent {
 
 impl Context {
     /// The timer that is to fire first, where there is one that may: none of an execution that is closed, for what a
-    /// failure has left waits for a redrive.
+    /// failure has left waits for a redrive; nor of one that is paused, for what comes due meanwhile acts at the resume.
     pub fn next_timer(&self) -> Option<&Timer> {
-        if self.timers.is_empty() || self.status.is_closed() {
+        if self.timers.is_empty() || self.status.is_closed() || self.is_paused() {
             return None;
         }
         self.timers.iter().filter(|timer| timer.known_purpose().is_some()).min_by_key(|timer| timer.due_at)
@@ -123,7 +123,8 @@ impl Context {
 
     /// When [`Context::next_timer`] is due, or the first of the events that came before their wait is handled without.
     pub fn next_due(&self) -> Option<Micros> {
-        let early = self.early.iter().map(|early| early.until).min().filter(|_| !self.status.is_closed());
+        let early = self.early.iter().map(|early| early.until).min();
+        let early = early.filter(|_| !self.status.is_closed() && !self.is_paused());
         self.next_timer().map(|timer| timer.due_at).into_iter().chain(early).min()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::budget::Budgets;
 use crate::pattern::Pattern;
 use crate::task::Task;
 
@@ -13,6 +14,8 @@ pub struct Workflow {
     pub id: String,
     /// Its version, put on the events of executions that it starts.
     pub version: String,
+    /// What its executions may use up, where their start says nothing else.
+    pub budgets: Budgets,
     tasks: Vec<Arc<dyn Task>>,
     awaited: Vec<Pattern>,
 }
@@ -20,7 +23,19 @@ pub struct Workflow {
 impl Workflow {
     /// A workflow without tasks yet.
     pub fn new(id: &str, version: &str) -> Workflow {
-        Workflow { id: id.to_owned(), version: version.to_owned(), tasks: Vec::new(), awaited: Vec::new() }
+        Workflow {
+            id: id.to_owned(),
+            version: version.to_owned(),
+            budgets: Budgets::default(),
+            tasks: Vec::new(),
+            awaited: Vec::new(),
+        }
+    }
+
+    /// What its executions may use up.
+    pub fn budgets(mut self, budgets: Budgets) -> Workflow {
+        self.budgets = budgets;
+        self
     }
 
     /// Adds a task.

@@ -14,6 +14,7 @@ mod output;
 mod producer;
 mod reading;
 mod settings;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -84,6 +84,7 @@ fn check_tasks(view: &View, findings: &mut Findings) {
         for effect in &entry.effects {
             if let Effect::Task(task) = effect
                 && task.status != TaskStatus::Success
+                && !entry.rejects()
             {
                 told.entry((execution, &history.handled(entry).event_id, &task.task_id)).or_default().0 += 1;
             }

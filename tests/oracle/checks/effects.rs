@@ -65,6 +65,10 @@ fn says(effect: &Effect) -> Vec<Says> {
         | Effect::Status(_)
         | Effect::Task(_)
         | Effect::BranchHandled(_)
+        | Effect::BranchesBegun(_)
+        | Effect::Used(_)
+        | Effect::LimitReached(_)
+        | Effect::Late {}
         | Effect::Stalled {}
         | Effect::Redriven(_)
         | Effect::Tracked(_) => Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use thalweg_core::context::Scope;
 use thalweg_core::effect::Effect;
-use thalweg_core::{BranchStatus, Event, ScopeStatus};
+use thalweg_core::{BranchCounts, BranchStatus, Event, ScopeStatus};
 
 use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
@@ -32,7 +32,9 @@ struct Told {
     succeeded: i32,
     failed: i32,
     closed: Vec<ScopeStatus>,
-    /// It joined while branches were at work, or a branch ended after it had joined.
+    /// It was given up with the branch that it is part of: nobody is told.
+    canceled: usize,
+    /// It was decided otherwise than its branches did, or a branch ended after that.
     early: bool,
     /// Types of the events that tell its completion.
     completions: Vec<String>,
@@ -41,12 +43,13 @@ struct Told {
 impl Told {
     fn check(&self, execution: &str, id: &str, findings: &mut Findings) {
         let mut found = |kind, detail: String| findings.add(kind, execution, format!("scope {id} {detail}"));
+        let told = self.closed.len() - self.canceled;
         if self.closed.len() > 1 || self.completions.len() > 1 {
             found(
                 Kind::JoinedTwice,
                 format!("was closed {} times, told {} times", self.closed.len(), self.completions.len()),
             );
-        } else if self.closed.len() != self.completions.len() {
+        } else if told != self.completions.len() {
             found(
                 Kind::JoinUntold,
                 format!("was closed {} times, told {} times", self.closed.len(), self.completions.len()),
@@ -59,9 +62,9 @@ impl Told {
             );
         }
         if let (Some(scope), [status], [completion]) = (&self.opened, &self.closed[..], &self.completions[..]) {
-            let failed = self.failed > 0;
+            let failed = *status == ScopeStatus::Failed;
             let expected = if failed { &scope.failed_event } else { &scope.completed_event };
-            if completion != expected || failed != (*status == ScopeStatus::Failed) {
+            if completion != expected {
                 found(Kind::JoinUntold, format!("came to {status} and told {completion}, {} failed", self.failed));
             }
         }
@@ -86,8 +89,12 @@ fn scopes(history: &History, pending: Vec<Event>) -> BTreeMap<String, Told> {
                 }
                 Effect::ScopeClosed(closed) => {
                     let told = scopes.entry(closed.scope.clone()).or_default();
-                    let total = told.opened.as_ref().map_or(0, |scope| scope.total);
-                    told.early |= told.succeeded + told.failed != total;
+                    let verdict = told.opened.as_ref().map(|scope| {
+                        let (succeeded, failed) = (told.succeeded, told.failed);
+                        scope.policy.verdict(BranchCounts { total: scope.total, succeeded, failed })
+                    });
+                    told.early |= !closed.canceled && verdict != Some(closed.status);
+                    told.canceled += usize::from(closed.canceled);
                     told.closed.push(closed.status);
                 }
                 _ => {}
@@ -169,6 +176,6 @@ mod tests {
                 effect.json = thalweg_core::Json::parse(text).unwrap();
             }
         }
-        assert_found(&observed, &[Kind::JoinUntold, Kind::ContextDiffers]);
+        assert_found(&observed, &[Kind::JoinedEarly, Kind::JoinUntold, Kind::ContextDiffers]);
     }
 }

@@ -2,13 +2,13 @@
 
 use thalweg_core::context::{Context, ProcessedEvent};
 use thalweg_core::effect::{Effect, to_hex};
-use thalweg_core::inbound::STARTED;
+use thalweg_core::inbound::{self, STARTED};
 use thalweg_core::limits::{INPUT_IDS_MAX, PROCESSED_MAX};
-use thalweg_core::{Event, TaskStatus, identity};
+use thalweg_core::{Event, TaskStatus};
 
 use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
-use crate::oracle::history::{Entry, History, REMARKS};
+use crate::oracle::history::{Entry, History};
 use crate::oracle::input::TakenInput;
 
 pub(super) fn check(view: &View, findings: &mut Findings) {
@@ -44,7 +44,7 @@ fn check_start(root: &Context, history: &History, view: &View, findings: &mut Fi
     let Some(start) = history.entries.iter().find(|entry| entry.record.event.event_type == STARTED) else { return };
     let input = start.record.input.as_ref().and_then(|input| view.inputs.get(input));
     let redrive = input.map_or(0, |input| input.redrive);
-    if root.start_id != identity::input_id(&start.record.event.event_id, redrive) {
+    if root.start_id != inbound::input_id_of(&start.record.event, redrive) {
         let event_id = &start.record.event.event_id;
         findings.add(Kind::WindowDiffers, &root.execution_id, format!("start_id is not that of {event_id:?}"));
     }
@@ -58,7 +58,7 @@ fn check_processed(root: &Context, history: &History, findings: &mut Findings) {
     let routed: Vec<&Entry> = history
         .entries
         .iter()
-        .filter(|entry| !REMARKS.contains(&entry.record.event.event_type.as_str()))
+        .filter(|entry| !entry.is_unrouted())
         .filter(|entry| !left_to_redrive.contains(&entry.record.event.sequence))
         .collect();
     let newest = root.processed.last().map(|processed| processed.event_id.as_str());
@@ -85,7 +85,9 @@ fn processed_by(entry: &Entry, event: &Event, listed: &ProcessedEvent) -> Proces
     let mut tasks = Vec::new();
     let mut failed = false;
     for effect in &entry.effects {
-        if let Effect::Task(task) = effect {
+        if let Effect::Task(task) = effect
+            && !entry.rejects()
+        {
             tasks.push(task.task_id.as_str());
             failed |= task.status != TaskStatus::Success;
         }

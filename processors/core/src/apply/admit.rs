@@ -2,8 +2,11 @@
 
 use serde_json::json;
 
-use super::{Action, DeadLetter, Step, redrive, report};
+use super::{Action, DeadLetter, Step, command, redrive, report};
+use crate::approval::{Approval, DECIDED};
+use crate::budget::Budgets;
 use crate::channel::Channel;
+use crate::command::WorkflowCommand;
 use crate::context::Context;
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError};
@@ -15,6 +18,9 @@ use crate::message_class::MessageClass;
 use crate::redrive::{REQUESTED, closed};
 use crate::status::{BranchStatus, WorkflowStatus};
 
+/// The field of a start that says what its execution may use up.
+pub(super) const BUDGETS: &str = "budgets";
+
 pub(super) enum Verdict {
     Take,
     Duplicate,
@@ -25,11 +31,13 @@ pub(super) enum Verdict {
 }
 
 pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, actions: &mut Vec<Action>) {
-    let id = identity::input_id(&inbound.event.event_id, inbound.input.redrive);
-    let verdict = match execution.life {
+    let id = inbound.id();
+    let command = inbound.event.event_type.parse::<WorkflowCommand>().ok();
+    let verdict = match (command, execution.life) {
+        (Some(command), _) => command::judge(execution, &inbound, &id, command),
         _ if inbound.event.event_type == REQUESTED => redrive::judge(execution, &inbound, &id, step),
-        Life::Unknown => judge_unknown(execution, &inbound, &id, step),
-        Life::Closed(stub) => {
+        (None, Life::Unknown) => judge_unknown(execution, &inbound, &id, step),
+        (None, Life::Closed(stub)) => {
             let start = report::opens(&inbound.event);
             if inbound.offset <= stub.applied_offset || (start && stub.started_by(&id)) {
                 Verdict::Duplicate
@@ -37,10 +45,10 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
                 Verdict::Reject(closed(stub.status))
             }
         }
-        Life::Open => judge_open(execution, &inbound, &id, step),
+        (None, Life::Open) => judge_open(execution, &inbound, &id, step),
     };
     match verdict {
-        Verdict::Take => take(execution, inbound, &id),
+        Verdict::Take => take(execution, inbound, &id, command, step, actions),
         Verdict::Duplicate => actions.push(Action::Duplicate),
         Verdict::Reject(reason) => actions.push(rejection(execution, &inbound.event, &inbound.input, &reason, step)),
         Verdict::RejectReport(why) => {
@@ -94,6 +102,11 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
             ),
         );
     }
+    if let Some(budgets) = event.ext.get(BUDGETS)
+        && let Err(error) = serde_json::from_str::<Budgets>(budgets.as_str())
+    {
+        return refuse(ErrorCode::EventInvalid, format!("{BUDGETS} of {STARTED}: {error}"));
+    }
     execution.life = Life::Open;
     execution.records.context = Some(Context {
         execution_id: execution.id.clone(),
@@ -124,6 +137,9 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
         timer_events: Vec::new(),
         early: Vec::new(),
         tracked: report::tracks(event).then(Vec::new),
+        reply_to: None,
+        budgets: None,
+        used: Vec::new(),
     });
     Verdict::Take
 }
@@ -145,6 +161,15 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
     if let Some(why) = report::refused(context, event) {
         return Verdict::RejectReport(why);
     }
+    if event.event_type == DECIDED {
+        if context.status == WorkflowStatus::Paused {
+            return Verdict::Reject(format!("the execution is {}", context.status));
+        }
+        let asked = Approval::of(event).is_ok_and(|approval| context.waits.iter().any(|wait| approval.answers(wait)));
+        if !asked {
+            return Verdict::Reject("nobody waits for this approval".to_owned());
+        }
+    }
     if let (Some(scope), Some(branch)) = (event.scope.clone(), event.branch.clone())
         && !branch_is_known(execution, &scope, &branch, step)
     {
@@ -163,12 +188,27 @@ fn branch_is_known(execution: &mut Execution, scope: &str, branch: &str, step: &
         && (first_is_queued || execution.load_branch(scope, branch, step.store).is_some())
 }
 
-fn take(execution: &mut Execution, inbound: Inbound, id: &[u8; 16]) {
+fn take(
+    execution: &mut Execution,
+    inbound: Inbound,
+    id: &[u8; 16],
+    command: Option<WorkflowCommand>,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
     if let Some(context) = &mut execution.records.context {
         context.applied_offset = inbound.offset;
         context.remember_input(id);
     }
     execution.root_changed = true;
+    if let Some(command) = command {
+        command::carry_out(execution, inbound, command, step, actions);
+        return;
+    }
+    if execution.is_paused() {
+        command::park(execution, inbound, step, actions);
+        return;
+    }
     let queued =
         Queued { event: Box::new(inbound.event), depth: 0, input: Some(inbound.input), opens: None, logged: false };
     if execution.is_closed() {
@@ -183,10 +223,7 @@ fn take(execution: &mut Execution, inbound: Inbound, id: &[u8; 16]) {
 /// The answer to an input that the execution's state does not allow: no part of its history, once per inbox record.
 pub(super) fn rejection(execution: &Execution, event: &Event, input: &InputRef, reason: &str, step: &Step) -> Action {
     let status = execution.stub().map(|stub| stub.status).or_else(|| execution.context().map(|c| c.status));
-    let legal: &[&str] = match status {
-        Some(status) if status.is_closed() => &[],
-        _ => &["any event but workflow.started"],
-    };
+    let legal = status.map_or_else(|| vec![STARTED], crate::command::legal);
     let payload = json!({
         "event_id": event.event_id, "event_type": event.event_type, "reason": reason,
         "status": status, "legal": legal,

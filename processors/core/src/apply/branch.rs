@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Action, Closing, Current, Notice, Step, outcome};
+use super::{Action, Closing, Current, Notice, Step, admit, cancel, outcome};
 use crate::channel::Channel;
 use crate::context::Scope;
 use crate::effect::{BranchDone, BranchHandled, Effect, ScopeClosed};
@@ -22,44 +22,63 @@ pub(super) enum Ending {
     ByPayload,
 }
 
-/// A branch is done; its scope may be now.
-pub(super) fn done(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str, ending: Ending) {
-    let open = execution
-        .records
-        .branches
-        .get(&(scope.to_owned(), branch.to_owned()))
-        .is_some_and(|b| b.status == BranchStatus::Open);
-    if open {
-        let (status, result, payload_is_result) = match ending {
-            Ending::With(status, result) => (status, result, false),
-            Ending::ByPayload => (BranchStatus::Success, None, true),
-        };
-        let (scope, branch) = (scope.to_owned(), branch.to_owned());
-        current.add(execution, Effect::BranchDone(BranchDone { scope, branch, status, result, payload_is_result }));
+/// A branch is done; its scope may be now. What is open within it is given up.
+pub(super) fn done(
+    execution: &mut Execution,
+    current: &mut Current,
+    scope: &str,
+    branch: &str,
+    ending: Ending,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
+    let record = execution.records.branches.get(&(scope.to_owned(), branch.to_owned()));
+    let Some(open) = record.filter(|record| record.status == BranchStatus::Open) else { return };
+    let has_scopes = open.open_scopes > 0;
+    if execution.load_scope(scope, step.store).is_none_or(|record| record.status != ScopeStatus::Open) {
+        return;
+    }
+    let (status, result, payload_is_result) = match ending {
+        Ending::With(status, result) => (status, result, false),
+        Ending::ByPayload => (BranchStatus::Success, None, true),
+    };
+    let (of, name) = (scope.to_owned(), branch.to_owned());
+    let ended = BranchDone { scope: of, branch: name, status, result, payload_is_result };
+    current.add(execution, Effect::BranchDone(ended));
+    if has_scopes {
+        cancel::within(execution, current, scope, Some(branch), step, actions);
     }
 }
 
 /// After the tasks of an event: its branch may have ended, and with it the scope, and so on upwards.
 pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
-    propagate_failure(execution, current);
+    propagate_failure(execution, current, step, actions);
     if let Some((scope, branch)) = current.branch() {
-        mark_handled(execution, current, &scope, &branch, step);
-        // A task that gave up may run again on this event: its branch is not done.
-        if !current.failed && !is_tried_again(execution, current) {
-            end_by_type(execution, current, &scope, &branch);
+        if !current.late {
+            mark_handled(execution, current, &scope, &branch, step);
+            // A task that gave up may run again on this event: its branch is not done.
+            if !current.failed && !is_tried_again(execution, current) {
+                end_by_type(execution, current, &scope, &branch, step, actions);
+            }
+            end_by_quiescence(execution, current, &scope, &branch, step, actions);
         }
-        end_by_quiescence(execution, current, &scope, &branch);
         join(execution, current, &scope, step, actions);
     }
     for scope in std::mem::take(&mut current.opened) {
         actions.push(Action::Notice(Notice::ScopeOpened));
-        // A fan-out without a required branch has joined as soon as it is opened.
-        join(execution, current, &scope, step, actions);
+        let lost = current.branch().is_some_and(|(of, branch)| admit::is_late(execution, &of, &branch, step));
+        let open = execution.records.scopes.get(&scope).is_some_and(|record| record.status == ScopeStatus::Open);
+        if lost && open {
+            cancel::scope(execution, current, &scope, step, actions);
+        } else {
+            // A fan-out without a required branch is decided as soon as it is opened.
+            join(execution, current, &scope, step, actions);
+        }
     }
 }
 
 /// A scope's failure that no task handles fails what the scope is part of.
-fn propagate_failure(execution: &mut Execution, current: &mut Current) {
+fn propagate_failure(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
     let event = &current.event;
     let is_failure = current.input.is_none()
         && event.status.as_deref() == Some(ScopeStatus::Failed.as_str())
@@ -71,7 +90,8 @@ fn propagate_failure(execution: &mut Execution, current: &mut Current) {
     match current.branch() {
         Some((scope, branch)) => {
             let result = Json::from(&json!({"code": "SCOPE_FAILED", "message": message}));
-            done(execution, current, &scope, &branch, Ending::With(BranchStatus::Failed, Some(result)));
+            let ending = Ending::With(BranchStatus::Failed, Some(result));
+            done(execution, current, &scope, &branch, ending, step, actions);
         }
         None if current.closing.is_none() => {
             current.closing = Some(Closing {
@@ -133,19 +153,33 @@ fn is_tried_again(execution: &Execution, current: &Current) -> bool {
     timers.iter().any(|timer| timer.purpose == Purpose::Retry.as_str() && timer.event_id.as_ref() == event_id)
 }
 
-fn end_by_type(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str) {
+fn end_by_type(
+    execution: &mut Execution,
+    current: &mut Current,
+    scope: &str,
+    branch: &str,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
     let ends = execution
         .records
         .branches
         .get(&(scope.to_owned(), branch.to_owned()))
         .is_some_and(|record| record.ends_on.as_deref() == Some(current.event.event_type.as_str()));
     if ends {
-        done(execution, current, scope, branch, Ending::ByPayload);
+        done(execution, current, scope, branch, Ending::ByPayload, step, actions);
     }
 }
 
 /// The newest event of the branch was handled, and nothing of the branch is left.
-fn end_by_quiescence(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str) {
+fn end_by_quiescence(
+    execution: &mut Execution,
+    current: &mut Current,
+    scope: &str,
+    branch: &str,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
     let key = (scope.to_owned(), branch.to_owned());
     let (Some(record), Some(context)) = (execution.records.branches.get(&key), execution.context()) else { return };
     let in_branch =
@@ -158,24 +192,28 @@ fn end_by_quiescence(execution: &mut Execution, current: &mut Current, scope: &s
         && !context.waits.iter().any(|wait| in_branch(&wait.scope, &wait.branch))
         && !context.timers.iter().any(|timer| timer.is_of(scope, branch));
     if dry && !current.failed {
-        done(execution, current, scope, branch, Ending::With(BranchStatus::Success, None));
+        done(execution, current, scope, branch, Ending::With(BranchStatus::Success, None), step, actions);
     }
 }
 
-/// Policy `all`: when every required branch is done the scope joins, or fails where one of them failed. Once.
+/// Once its policy is met, or can't be met any more, the scope is decided, once; branches that are open are given up.
 fn join(execution: &mut Execution, current: &mut Current, scope: &str, step: &Step, actions: &mut Vec<Action>) {
-    let Some(record) = execution.load_scope(scope, step.store).cloned() else { return };
-    if record.status != ScopeStatus::Open || record.succeeded + record.failed < record.total {
+    let Some(record) = execution.load_scope(scope, step.store) else { return };
+    let status = record.policy.verdict(record.counts());
+    if record.status != ScopeStatus::Open || status == ScopeStatus::Open {
         return;
     }
+    let record = record.clone();
     if let (Some(parent), Some(branch)) = (&record.parent_scope, &record.parent_branch) {
         execution.load_branch(parent, branch, step.store);
     }
-    let status = if record.failed > 0 { ScopeStatus::Failed } else { ScopeStatus::Joined };
     let completion = completion(execution, current, &record, status, step);
-    current.add(execution, Effect::ScopeClosed(ScopeClosed { scope: scope.to_owned(), status }));
+    current.add(execution, Effect::ScopeClosed(ScopeClosed { scope: scope.to_owned(), status, canceled: false }));
+    if record.counts().open() > 0 {
+        cancel::within(execution, current, scope, None, step, actions);
+    }
     current.emitted.push(completion);
-    actions.push(Action::Notice(Notice::ScopeClosed { policy: record.policy, status }));
+    actions.push(Action::Notice(Notice::ScopeClosed { policy: record.policy, status, canceled: false }));
 }
 
 /// The event that tells, in the parent scope, what the branches came to.
@@ -195,7 +233,11 @@ fn completion(execution: &mut Execution, current: &Current, scope: &Scope, statu
         "scope": scope.scope, "name": scope.name, "policy": scope.policy, "status": status,
         "counts": {"succeeded": scope.succeeded, "failed": scope.failed, "not_required": scope.not_required.len()},
     });
-    match results(execution, scope, step) {
+    let canceled = scope.counts().open();
+    if canceled > 0 {
+        payload["counts"]["canceled"] = json!(canceled);
+    }
+    match results(execution, current, scope, step) {
         Some(results) => payload["results"] = Value::Object(results),
         None => {
             payload["results_in"] = json!({"topic": "contexts", "scope": scope.scope});
@@ -210,11 +252,26 @@ fn completion(execution: &mut Execution, current: &Current, scope: &Scope, statu
 /// Bytes of a branch's entry in the results beside its name and result: `"":{"status":"NOT_REQUIRED","result":},`.
 const RESULT_OVERHEAD_BYTES: usize = 48;
 
+/// The status, in results, of a branch that the scope was decided without.
+const CANCELED: &str = "CANCELED";
+
 /// Each branch's status and result by its name, or none where they are too many bytes.
-fn results(execution: &Execution, scope: &Scope, step: &Step) -> Option<Map<String, Value>> {
+fn results(execution: &Execution, current: &Current, scope: &Scope, step: &Step) -> Option<Map<String, Value>> {
     let bytes_max = SCOPE_RESULTS_MAX_BYTES.min(step.limits.payload_max_bytes);
+    if (scope.succeeded + scope.failed) as usize * RESULT_OVERHEAD_BYTES > bytes_max {
+        return None;
+    }
     let mut results = Map::new();
     let mut bytes = 0;
+    if scope.counts().open() > 0 {
+        // Those that have not begun have no record yet.
+        let queued = execution.queue.iter().chain(&current.emitted);
+        let first = queued.filter(|queued| queued.opens.is_some() && queued.event.scope.as_ref() == Some(&scope.scope));
+        for name in first.filter_map(|queued| queued.event.branch.clone()) {
+            bytes += name.len() + RESULT_OVERHEAD_BYTES;
+            results.insert(name, json!({"status": CANCELED}));
+        }
+    }
     for branch in execution.all_branches(&scope.scope, step.store) {
         let result = branch.result.as_ref().map(Json::value).unwrap_or_default();
         bytes +=
@@ -222,7 +279,11 @@ fn results(execution: &Execution, scope: &Scope, step: &Step) -> Option<Map<Stri
         if bytes > bytes_max {
             return None;
         }
-        results.insert(branch.branch, json!({"status": branch.status, "result": result}));
+        let entry = match branch.status {
+            BranchStatus::Open => json!({ "status": CANCELED }),
+            status => json!({"status": status, "result": result}),
+        };
+        results.insert(branch.branch, entry);
     }
     for name in &scope.not_required {
         bytes += name.len() + RESULT_OVERHEAD_BYTES;

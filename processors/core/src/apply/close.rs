@@ -1,6 +1,6 @@
 //! An execution ends, or comes to a standstill.
 
-use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, cut, outcome};
+use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, cut, outcome, reply};
 use crate::channel::Channel;
 use crate::context::Stub;
 use crate::effect::{Closed, Effect, PendingRef};
@@ -82,12 +82,16 @@ fn end_as(
     for queued in &mut left {
         publish_left(execution, queued, step, actions);
     }
+    if let Some(answer) = reply::at_end(execution, cause, &closing, step) {
+        outcome::publish_remark(execution, answer, step, Vec::new(), actions);
+    }
     let Some(context) = &execution.records.context else { return };
     let workflow_id = context.workflow_id.clone();
     let micros = step.now - context.created_at;
     let event_type = match closing.status {
         WorkflowStatus::Success => "workflow.completed",
         WorkflowStatus::LimitExceeded => "workflow.limit_exceeded",
+        WorkflowStatus::Canceled => "workflow.canceled",
         _ => "workflow.failed",
     };
     let mut event = system_event(execution, cause, event_type, step);

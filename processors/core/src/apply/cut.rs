@@ -6,7 +6,9 @@ use crate::execution::{Execution, Queued, kept_bytes};
 use crate::limits::PENDING_MAX;
 
 pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
-    if execution.has_queued()
+    // Also what a pause has left waiting has its limits.
+    if !execution.queue.is_empty()
+        && !execution.is_closed()
         && let Some(message) = outgrown(execution, step)
     {
         let cause = execution

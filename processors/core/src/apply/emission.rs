@@ -3,6 +3,8 @@
 use super::outcome::{invalid, name, optional_name, returned, scope_event};
 use super::timer::{self, Setting};
 use super::{Current, Step};
+use serde_json::Value;
+
 use crate::channel::Channel;
 use crate::context::{BranchOpening, Scope};
 use crate::execution::Queued;
@@ -84,7 +86,8 @@ impl Emission<'_> {
         Ok(Some(Setting { timer, event }))
     }
 
-    pub fn scope(&mut self, fan_out: &FanOut) -> Result<(Scope, Vec<Queued>), TaskFailure> {
+    /// A scope with the first events of its branches; `after` is the data as the task left it.
+    pub fn scope(&mut self, fan_out: &FanOut, after: &Value) -> Result<(Scope, Vec<Queued>), TaskFailure> {
         let id = self.id();
         let mut names = std::collections::BTreeSet::new();
         let mut not_required = Vec::new();
@@ -103,15 +106,24 @@ impl Emission<'_> {
             first.opens = Some(BranchOpening { ordinal: ordinal as i32, ends_on });
             first_events.push(first);
         }
+        let mut total = first_events.len();
+        let mut items = Vec::new();
+        if let Some(for_each) = &fan_out.for_each {
+            if !fan_out.branches.is_empty() {
+                return Err(invalid("a fan-out has branches or a for_each, not both"));
+            }
+            let (first, all, rest) = self.for_each(for_each, &id, after)?;
+            (first_events, total, items) = (first, all, rest);
+        }
         let scope = Scope {
             execution_id: self.current.event.execution_id.clone(),
             scope: id,
             name: name("fan_out.name", &fan_out.name)?,
             parent_scope: self.current.event.scope.clone(),
             parent_branch: self.current.event.branch.clone(),
-            policy: "all".to_owned(),
+            policy: fan_out.policy,
             status: ScopeStatus::Open,
-            total: first_events.len() as i32,
+            total: total as i32,
             succeeded: 0,
             failed: 0,
             not_required,
@@ -119,6 +131,9 @@ impl Emission<'_> {
             failed_event: scope_event("failed_event", &fan_out.failed_event)?,
             correlation_id: self.current.event.correlation_id.clone(),
             opened_by: self.current.event.event_id.clone(),
+            canceled: false,
+            to_begin: (total - first_events.len()) as i32,
+            items,
         };
         Ok((scope, first_events))
     }

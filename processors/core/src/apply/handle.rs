@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{
-    Action, Attempt, Current, Notice, Step, TaskRef, admit, branch, close, early, outcome, redrive, report, wait,
+    Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, close, early, for_each, outcome, redrive,
+    reply, report, wait,
 };
-use crate::context::{Context, Wait};
+use crate::approval::{Approval, DECIDED};
+use crate::context::{BranchOpening, Context, ReplyTo, Wait};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
@@ -54,17 +56,21 @@ pub(super) fn handle(
     }
     let begins = execution.context().is_some_and(|context| context.status == WorkflowStatus::Pending);
     if begins && report::opens(&current.event) {
-        start(execution, &mut current, actions);
+        start(execution, &mut current, step, actions);
     }
+    let mut heard = true;
     if let Some(wait_id) = place.answers {
         wait::answered(execution, &mut current, &wait_id);
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));
+        if let Some(task_id) = place.asked_by.filter(|_| current.event.event_type == DECIDED) {
+            heard = approval::decide(execution, &mut current, &task_id, step, actions);
+        }
     }
-    if let (Some(opening), Some((scope, branch))) = (opens, current.branch()) {
-        current.add(
-            execution,
-            Effect::BranchOpened(BranchOpened { scope, branch, ordinal: opening.ordinal, ends_on: opening.ends_on }),
-        );
+    if place.late && !is_log {
+        current.come_late(execution, actions);
+    }
+    if let Some(opening) = opens {
+        open_branch(execution, &mut current, opening, step);
     }
     if depth > step.limits.chain_max_depth as i32 {
         current.closing = Some(close::chain_exceeded(step));
@@ -73,12 +79,22 @@ pub(super) fn handle(
         if current.event.branch.is_none() {
             branch::unhandled(execution, &mut current, step);
         }
-    } else if !place.late && !is_log {
+    } else if heard && !place.late && !is_log {
         report::fold(execution, &mut current, step);
         route(execution, &mut current, step);
     }
     execution.current = Some(Box::new(current));
     next_task(execution, step, actions);
+}
+
+/// The first event of a branch opens it, and where it is the last of those that a for-each began, begins the next.
+pub(super) fn open_branch(execution: &mut Execution, current: &mut Current, opening: BranchOpening, step: &Step) {
+    let Some((scope, branch)) = current.branch() else { return };
+    if !current.late {
+        for_each::begin_more(execution, current, &scope, &opening, step);
+    }
+    let opened = BranchOpened { scope, branch, ordinal: opening.ordinal, ends_on: opening.ends_on };
+    current.add(execution, Effect::BranchOpened(opened));
 }
 
 pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) {
@@ -101,14 +117,16 @@ fn keep_workflow(event: &mut Event, workflow_id: &str) {
     }
 }
 
-struct Place {
+pub(super) struct Place {
     late: bool,
-    answers: Option<String>,
+    pub answers: Option<String>,
+    /// The task whose wait it answers.
+    asked_by: Option<String>,
 }
 
 /// Finds the branch of an event from outside: by its fields, else by its parent event, else by the wait that it answers.
-fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
-    let mut answers = None;
+pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
+    let (mut answers, mut asked_by) = (None, None);
     if from_outside && let Some(context) = &execution.records.context {
         let (scope, branch) = origin(context, event);
         let (scope, branch) = (scope.cloned(), branch.cloned());
@@ -116,6 +134,7 @@ fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step:
         let wait = wait_of(context, event, (event.scope.as_ref(), event.branch.as_ref()));
         if let Some(wait) = wait {
             answers = Some(wait.wait_id.clone());
+            asked_by = Some(wait.task_id.clone());
             event.scope.clone_from(&wait.scope);
             event.branch.clone_from(&wait.branch);
             keep_correlation(event, &wait.correlation_id);
@@ -128,7 +147,7 @@ fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step:
         (Some(scope), Some(branch)) => admit::is_late(execution, &scope, &branch, step),
         _ => false,
     };
-    Place { late, answers }
+    Place { late, answers, asked_by }
 }
 
 /// A branch, where there is one: scope and name.
@@ -145,8 +164,10 @@ pub(super) fn origin<'a>(context: &'a Context, event: &'a Event) -> Origin<'a> {
 
 /// The open wait that an event from outside answers.
 pub(super) fn wait_of<'a>(context: &'a Context, event: &Event, (scope, branch): Origin<'_>) -> Option<&'a Wait> {
+    let approval = if event.event_type == DECIDED { Approval::of(event).ok() } else { None };
     context.waits.iter().find(|wait| {
         wait.event_type == event.event_type
+            && approval.as_ref().is_none_or(|approval| approval.answers(wait))
             && wait.correlation_key.as_ref().is_none_or(|key| event.correlation_id.as_ref() == Some(key))
             && (scope.is_none() || (scope == wait.scope.as_ref() && branch == wait.branch.as_ref()))
     })
@@ -161,7 +182,7 @@ fn keep_correlation(event: &mut Event, correlation_id: &str) {
     }
 }
 
-fn start(execution: &mut Execution, current: &mut Current, actions: &mut Vec<Action>) {
+fn start(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
     let Some(context) = &execution.records.context else { return };
     let created = Created {
         workflow_id: context.workflow_id.clone(),
@@ -169,9 +190,12 @@ fn start(execution: &mut Execution, current: &mut Current, actions: &mut Vec<Act
         correlation_id: context.correlation_id.clone(),
         start_id: to_hex(&context.start_id),
         tracked: context.tracked.is_some(),
+        reply_to: ReplyTo::of(&current.event),
+        budgets: current.event.ext.get(admit::BUDGETS).map(|budgets| budgets.as_str().to_owned()),
     };
     actions.push(Action::Notice(Notice::Started { workflow_id: context.workflow_id.clone() }));
     let sequence = context.sequence;
+    reply::acknowledge(execution, current, step);
     current.add(execution, Effect::Created(created));
     if let Some(context) = &mut execution.records.context {
         context.sequence = sequence;
@@ -237,6 +261,8 @@ impl Current {
             handled_by: Vec::new(),
             retries: 0,
             failed: false,
+            error: None,
+            late: false,
             duration_ms: 0.0,
             last_result: None,
         }
@@ -265,6 +291,13 @@ impl Current {
         Some((self.event.scope.clone()?, self.event.branch.clone()?))
     }
 
+    /// Its branch or scope is done: it is told so, and no task handles it.
+    pub fn come_late(&mut self, execution: &mut Execution, actions: &mut Vec<Action>) {
+        self.late = true;
+        self.add(execution, Effect::Late {});
+        actions.push(Action::Notice(Notice::Late));
+    }
+
     /// Folds `effect` into the execution and records it with the event.
     pub fn add(&mut self, execution: &mut Execution, effect: Effect) {
         let recorded = effect.record();
@@ -280,6 +313,7 @@ impl Current {
                 execution.scopes_unwritten.insert(scope.scope.clone());
                 execution.mark_scope(&scope.scope, scope.parent_scope.as_deref(), scope.parent_branch.as_deref())
             }
+            Effect::BranchesBegun(begun) => execution.mark_scope(&begun.scope, None, None),
             Effect::BranchOpened(opened) => execution.mark_branch(&opened.scope, &opened.branch),
             Effect::BranchHandled(handled) => execution.mark_branch(&handled.scope, &handled.branch),
             Effect::BranchDone(done) => {

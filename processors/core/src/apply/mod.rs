@@ -1,16 +1,23 @@
 //! The step: an input in, actions out. Pure; one file for each kind of input or consequence.
 
 mod admit;
+mod approval;
 mod branch;
+pub(crate) mod budget;
+mod cancel;
 mod close;
+mod command;
 mod cut;
 mod early;
 mod emission;
+mod for_each;
 mod handle;
 mod outcome;
 mod redrive;
+mod reply;
 mod report;
 mod retry;
+mod system_error;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -24,6 +31,7 @@ use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros, RecordedEffect};
 use crate::execution::{Execution, Queued, RecordStore};
 use crate::inbound::{Inbound, InputRef};
+use crate::join_policy::JoinPolicy;
 use crate::limits::Limits;
 use crate::status::{ScopeStatus, WorkflowStatus};
 use crate::task::{Task, TaskCall, TaskRun};
@@ -98,13 +106,32 @@ pub struct DeadLetter {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Notice {
-    Started { workflow_id: String },
-    Closed { workflow_id: String, status: WorkflowStatus, micros: Micros },
+    Started {
+        workflow_id: String,
+    },
+    Closed {
+        workflow_id: String,
+        status: WorkflowStatus,
+        micros: Micros,
+    },
     ScopeOpened,
-    ScopeClosed { policy: String, status: ScopeStatus },
-    Stalled { workflow_id: String },
-    Redriven { task_id: String },
-    RetryScheduled { task_id: String },
+    /// A scope was decided, or given up with what it is part of.
+    ScopeClosed {
+        policy: JoinPolicy,
+        status: ScopeStatus,
+        canceled: bool,
+    },
+    /// An event came when its branch or scope was done.
+    Late,
+    Stalled {
+        workflow_id: String,
+    },
+    Redriven {
+        task_id: String,
+    },
+    RetryScheduled {
+        task_id: String,
+    },
 }
 
 /// How an execution is about to end.
@@ -149,7 +176,12 @@ pub(crate) struct Current {
     pub handled_by: Vec<String>,
     /// Tasks that failed and will be tried again.
     pub retries: u32,
+    /// A task gave up on it, and that fails the execution.
     pub failed: bool,
+    /// What the last task said that gave up.
+    pub error: Option<crate::event::EventError>,
+    /// Its branch or scope was done when it came.
+    pub late: bool,
     pub duration_ms: f64,
     pub last_result: Option<crate::json::Json>,
 }
@@ -192,6 +224,7 @@ pub fn drive(
     cut: &mut dyn FnMut() -> bool,
 ) -> Vec<Action> {
     let waited = execution.has_queued();
+    // A command is carried out at once.
     let joins_pending = waited && first.is_some();
     let fires = first.is_none();
     execution.handled_in_step = 0;

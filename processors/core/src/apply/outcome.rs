@@ -5,7 +5,12 @@ use serde_json::Value;
 use super::branch::Ending;
 use super::emission::Emission;
 use super::timer::Setting;
-use super::{Action, Closing, Current, DeadLetter, Step, branch, close, early, handle, retry, timer};
+use super::{
+    Action, Closing, Current, DeadLetter, Step, approval, branch, budget, close, early, handle, reply, retry,
+    system_error, timer,
+};
+use crate::approval::DECIDED;
+use crate::budget::Usage;
 use crate::context::{Context, ProcessedEvent, Wait};
 use crate::effect::{Effect, StatusChanged, tried};
 use crate::error_code::ErrorCode;
@@ -20,8 +25,7 @@ use crate::outcome::Outcome;
 use crate::redrive::GAVE_UP;
 use crate::retry::PERMANENTLY_FAILED;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
-use crate::task::{Task, TaskFailure, TaskRun};
-use crate::timer::Purpose;
+use crate::task::{OnFailure, Task, TaskFailure, TaskRun};
 
 pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions: &mut Vec<Action>) {
     let Some(mut current) = execution.current.take() else { return };
@@ -37,11 +41,18 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
         Err(failure) => Err(failure),
     };
     match decided {
-        Ok(decision) => {
+        Ok(mut decision) => {
             current.handled_by.push(task_id.to_owned());
-            decision.take_effect(execution, &mut current);
+            let usage = decision.usage.take();
+            decision.take_effect(execution, &mut current, step, actions);
+            let usage = usage.or_else(|| task.0.agent().map(|_| Usage::default()));
+            budget::add(execution, &mut current, task_id, task.0.agent(), usage, step);
         }
-        Err(failure) => fail(execution, &mut current, task.0.as_ref(), failure, step, actions),
+        Err(failure) => {
+            if fail(execution, &mut current, task.0.as_ref(), failure, step, actions) {
+                budget::add(execution, &mut current, task_id, task.0.agent(), None, step);
+            }
+        }
     }
     execution.current = Some(current);
     handle::next_task(execution, step, actions);
@@ -60,16 +71,19 @@ struct Decision {
     closing: Option<Closing>,
     result: Option<Json>,
     branch_end: Option<Ending>,
+    usage: Option<Usage>,
+    asked: Option<Event>,
 }
 
 impl Decision {
-    fn take_effect(self, execution: &mut Execution, current: &mut Current) {
+    fn take_effect(self, execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
         current.effects_bytes += self.effects_bytes;
         for (effect, recorded) in self.effects {
             current.add_recorded(execution, effect, recorded);
         }
         current.emitted.extend(self.emitted);
         execution.timer_events.extend(self.kept);
+        current.remarks.extend(self.asked);
         if self.result.is_some() {
             current.last_result = self.result;
         }
@@ -77,7 +91,7 @@ impl Decision {
             current.closing = self.closing;
         }
         if let (Some(ending), Some((scope, branch))) = (self.branch_end, current.branch()) {
-            branch::done(execution, current, &scope, &branch, ending);
+            branch::done(execution, current, &scope, &branch, ending, step, actions);
         }
     }
 }
@@ -119,8 +133,22 @@ fn decide(
             branch: current.event.branch.clone(),
         }));
     }
+    let mut asked = None;
+    if let Some(interrupt) = &outcome.interrupt {
+        returned("interrupt", &serde_json::json!(interrupt), step)?;
+        effects.push(Effect::WaitAdded(Wait {
+            wait_id: makes.id(),
+            event_type: DECIDED.to_owned(),
+            correlation_key: None,
+            correlation_id: current.event.correlation_id.clone().unwrap_or_else(|| context.correlation_id.clone()),
+            task_id: task_id.to_owned(),
+            scope: current.event.scope.clone(),
+            branch: current.event.branch.clone(),
+        }));
+        asked = Some(approval::asked(execution, current, task_id, interrupt, step));
+    }
     if let Some(fan_out) = &outcome.fan_out {
-        let (scope, first_events) = makes.scope(fan_out)?;
+        let (scope, first_events) = makes.scope(fan_out, after)?;
         effects.push(Effect::ScopeOpened(Box::new(scope)));
         emitted.extend(first_events);
     }
@@ -180,7 +208,11 @@ fn decide(
             step.limits.effects_max_bytes
         )));
     }
-    Ok(Decision { effects, effects_bytes, emitted, kept, closing, result, branch_end })
+    let usage = outcome.usage;
+    if let Some(agent) = usage.as_ref().and_then(|usage| usage.agent.as_ref()) {
+        name("usage.agent", agent)?;
+    }
+    Ok(Decision { effects, effects_bytes, emitted, kept, closing, result, branch_end, usage, asked })
 }
 
 pub(super) fn too_large(message: String) -> TaskFailure {
@@ -337,7 +369,7 @@ pub(super) fn made_id(execution: &Execution, event: &Event, maker: &str) -> Stri
     identity::derived_id(&execution.id, &event.event_id, 0, maker, 1, event.sequence.max(0) as usize)
 }
 
-/// A task failed: nothing it did stands. It is tried again, or gives up.
+/// A task failed: nothing it did stands. It is tried again, or gives up; returns whether it gave up.
 fn fail(
     execution: &mut Execution,
     current: &mut Current,
@@ -345,12 +377,14 @@ fn fail(
     failure: TaskFailure,
     step: &Step,
     actions: &mut Vec<Action>,
-) {
-    if !retry::schedule(execution, current, task, &failure, step, actions) {
-        let several = task.retry_policy().max_attempts > 1;
-        current.handled_by.push(task.task_id().to_owned());
-        give_up_after(execution, current, task.task_id(), failure, several, step, actions);
+) -> bool {
+    if retry::schedule(execution, current, task, &failure, step, actions) {
+        return false;
     }
+    current.handled_by.push(task.task_id().to_owned());
+    let gives_up = GivesUp { task_id: task.task_id(), several: task.retry_policy().max_attempts > 1 };
+    give_up_after(execution, current, gives_up, failure, task.on_failure(), step, actions);
+    true
 }
 
 /// A task gives up that can't be tried.
@@ -363,16 +397,23 @@ pub(super) fn give_up(
     actions: &mut Vec<Action>,
 ) {
     current.handled_by.push(task_id.to_owned());
-    give_up_after(execution, current, task_id, failure, true, step, actions);
+    let gives_up = GivesUp { task_id, several: true };
+    give_up_after(execution, current, gives_up, failure, OnFailure::FailExecution, step, actions);
 }
 
-/// A task gives up: its execution fails, with a dead letter. Where it had `several` attempts that is told by itself.
+/// A task that gives up. Where it had `several` attempts that is told by itself.
+struct GivesUp<'a> {
+    task_id: &'a str,
+    several: bool,
+}
+
+/// A task gives up: it is reported, with a dead letter, and where the task does not say otherwise its execution fails.
 fn give_up_after(
     execution: &mut Execution,
     current: &mut Current,
-    task_id: &str,
+    GivesUp { task_id, several }: GivesUp<'_>,
     failure: TaskFailure,
-    several: bool,
+    on_failure: OnFailure,
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
@@ -381,7 +422,7 @@ fn give_up_after(
         if failure.code == ErrorCode::TaskTimedOut { TaskStatus::TimedOut } else { TaskStatus::PermanentlyFailed };
     let attempted = tried(context, task_id, status, current.attempt.number);
     let error = failure_error(&failure, false, true);
-    current.failed = true;
+    current.error = Some(error.clone());
     current.add(execution, Effect::Task(attempted));
     let mut failed = retry::remark(execution, current, "task.failed", task_id, step);
     let told = if several && status == TaskStatus::PermanentlyFailed { TaskStatus::Failed } else { status };
@@ -394,6 +435,7 @@ fn give_up_after(
         gave_up.error = Some(error.clone());
         current.remarks.push(gave_up);
     }
+    current.remarks.push(system_error::of(execution, current, task_id, &error, step));
     actions.push(Action::DeadLetter(Box::new(DeadLetter {
         code: failure.code,
         message: format!("task {task_id}: {}", cut_message(&failure.message)),
@@ -405,6 +447,10 @@ fn give_up_after(
         attempts: current.attempt.number,
         redrive: current.attempt.redrive,
     })));
+    if on_failure == OnFailure::Report && failure.code != ErrorCode::LimitExceeded {
+        return;
+    }
+    current.failed = true;
     if current.closing.is_none() {
         let status = if failure.code == ErrorCode::LimitExceeded {
             WorkflowStatus::LimitExceeded
@@ -433,6 +479,7 @@ pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Ste
         return;
     }
     branch::settle(execution, &mut current, step, actions);
+    reply::answer(execution, &mut current, step);
     remember(execution, &current, step.now);
     if let Some(closing) = current.closing.take() {
         close::close(execution, current, closing, step, actions);
@@ -465,7 +512,7 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
         event_type: current.event.event_type.clone(),
         processed_at: now,
         processed_by: current.handled_by.join(","),
-        result: if current.failed { GAVE_UP } else { "SUCCESS" }.to_owned(),
+        result: if current.error.is_some() { GAVE_UP } else { "SUCCESS" }.to_owned(),
         scope: current.event.scope.clone(),
         branch: current.event.branch.clone(),
     });
@@ -478,9 +525,7 @@ fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
     if context.tracked.is_some() {
         return false;
     }
-    let retries = context.timers.iter().any(|timer| timer.purpose == Purpose::Retry.as_str());
-    let waits = !context.waits.is_empty() && !retries;
-    let status = if waits { WorkflowStatus::Waiting } else { WorkflowStatus::Running };
+    let status = execution.status_at_work();
     let idle = context.waits.is_empty() && context.timers.is_empty();
     let stalls = !context.stalled && idle && execution.queue.is_empty();
     if context.status != status {

@@ -10,7 +10,7 @@ use super::admit::{self, Verdict};
 use super::branch::ENGINE;
 use super::{Action, Current, Notice, Step, TaskRef, close, handle, outcome};
 use crate::channel::Channel;
-use crate::effect::{BranchOpened, Effect, PendingRef, Redriven};
+use crate::effect::{Effect, PendingRef, Redriven};
 use crate::error_code::ErrorCode;
 use crate::event::Event;
 use crate::execution::{Execution, Life, Queued};
@@ -37,6 +37,9 @@ pub(super) fn judge(execution: &Execution, inbound: &Inbound, id: &[u8; 16], ste
     if inbound.offset <= context.applied_offset || context.has_input(id) {
         return Verdict::Duplicate;
     }
+    if context.status == WorkflowStatus::Paused {
+        return Verdict::Reject(format!("the execution is {}", context.status));
+    }
     let request = match Request::of(&inbound.event) {
         Ok(request) => request,
         Err(refusal) => return Verdict::Refuse(refusal),
@@ -58,7 +61,7 @@ pub(super) fn judge(execution: &Execution, inbound: &Inbound, id: &[u8; 16], ste
 pub(super) fn begin(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut Vec<Action>) {
     let current = match queued.input {
         Some(_) => again(execution, queued, step, actions),
-        None => resume(execution, queued, step),
+        None => resume(execution, queued, step, actions),
     };
     execution.current = Some(Box::new(current));
     handle::next_task(execution, step, actions);
@@ -88,16 +91,16 @@ fn again(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut V
         }
         event.correlation_id.get_or_insert_with(|| context.correlation_id.clone());
     }
-    if let (Some(scope), Some(branch)) = (&event.scope, &event.branch) {
-        // What is folded must be known. A branch that is done is no reason not to run a task that is asked for.
-        execution.load_scope(scope, step.store);
-        execution.load_branch(scope, branch, step.store);
-    }
+    let late = match (&event.scope, &event.branch) {
+        // A branch that is done is no reason not to run a task that is asked for.
+        (Some(scope), Some(branch)) => admit::is_late(execution, scope, branch, step),
+        _ => false,
+    };
     let allowed = execution.context().is_some_and(|c| redrive::allows(c, &task_id, &event.event_id).is_ok());
     let workflow = execution.context().and_then(|context| step.workflows.get(&context.workflow_id));
     let task = workflow.filter(|_| allowed).and_then(|workflow| workflow.task_named(&task_id));
     let tasks: VecDeque<TaskRef> = task.map(|task| TaskRef(Arc::clone(task))).into_iter().collect();
-    let mut current = Current { carrier: Some(command), ..Current::of_input(event, depth, input) };
+    let mut current = Current { carrier: Some(command), late, ..Current::of_input(event, depth, input) };
     if !tasks.is_empty() {
         actions.push(Action::Notice(Notice::Redriven { task_id: task_id.clone() }));
         current.add(execution, Effect::Redriven(Redriven { task_id }));
@@ -106,7 +109,7 @@ fn again(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut V
     current
 }
 
-fn resume(execution: &mut Execution, queued: Queued, step: &Step) -> Current {
+fn resume(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut Vec<Action>) -> Current {
     let Queued { mut event, depth, opens, .. } = queued;
     let ends_on = match (&opens, event.scope.clone(), event.branch.clone()) {
         (Some(opening), ..) => opening.ends_on.clone(),
@@ -127,12 +130,13 @@ fn resume(execution: &mut Execution, queued: Queued, step: &Step) -> Current {
     let taken = PendingRef { event_id: event.event_id.clone(), depth };
     let mut current = Current { carrier: Some(Box::new(remark)), ..Current::new(*event, depth) };
     current.add(execution, Effect::PendingTaken(taken));
-    let branch = current.branch();
-    if let (Some(opening), Some((scope, branch))) = (opens, branch.clone()) {
-        let opened = BranchOpened { scope, branch, ordinal: opening.ordinal, ends_on: opening.ends_on };
-        current.add(execution, Effect::BranchOpened(opened));
+    let late = current.branch().is_some_and(|(scope, branch)| admit::is_late(execution, &scope, &branch, step));
+    if late {
+        current.come_late(execution, actions);
     }
-    let late = branch.is_some_and(|(scope, branch)| admit::is_late(execution, &scope, &branch, step));
+    if let Some(opening) = opens {
+        handle::open_branch(execution, &mut current, opening, step);
+    }
     if depth > step.limits.chain_max_depth as i32 {
         current.closing = Some(close::chain_exceeded(step));
     } else if !late {

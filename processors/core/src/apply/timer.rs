@@ -28,7 +28,7 @@ pub(super) fn is_due(execution: &Execution, now: Micros) -> bool {
 /// The first timer that is due fires: `timer.fired` is published, and what it is for is done or queued. What came before
 /// its wait, and has waited long enough, comes first.
 pub(super) fn fire(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
-    if early::expire(execution, step, actions) {
+    if !is_due(execution, step.now) || early::expire(execution, step, actions) {
         return;
     }
     let timer = execution.context().and_then(|context| context.next_timer()).filter(|timer| timer.due_at <= step.now);

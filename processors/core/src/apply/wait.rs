@@ -47,7 +47,7 @@ pub(super) fn fire(
         (None, Some((scope, branch))) => {
             let result = Json::from(&json!({"code": CODE, "message": message}));
             let ending = Ending::With(BranchStatus::Failed, Some(result));
-            branch::done(execution, &mut current, &scope, &branch, ending);
+            branch::done(execution, &mut current, &scope, &branch, ending, step, actions);
         }
         (None, None) => {
             let error = Some(outcome::error_of(CODE, &message));

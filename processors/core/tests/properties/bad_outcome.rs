@@ -41,7 +41,7 @@ fn assert_fails(data: Value, outcome: Outcome, says: &str) {
     router.commit();
     router.assert_folded("e");
     let log = router.log("e");
-    assert_eq!(log.types(), [STARTED, "task.failed", "workflow.failed"], "{says}");
+    assert_eq!(log.types(), [STARTED, "task.failed", "system.error", "workflow.failed"], "{says}");
     let context = log.folded.context.as_ref().unwrap();
     assert_eq!((context.status, &context.data), (WorkflowStatus::Failed, &json!({})));
     let [letter] = log.dead_letters.as_slice() else { panic!("{:?}", log.dead_letters) };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use thalweg_core::context::Scope;
 use thalweg_core::{BranchStatus, ScopeStatus, WorkflowStatus};
 
 use crate::cases;
@@ -83,19 +84,26 @@ fn assert_joins(log: &Log) {
         let count = |status| branches.iter().filter(|branch| **branch == status).count() as i32;
         assert_eq!(scope.succeeded, count(BranchStatus::Success), "succeeded in {id}");
         assert_eq!(scope.failed, count(BranchStatus::Failed), "failed in {id}");
-        let done = scope.succeeded + scope.failed == scope.total;
-        let expected = match (done, scope.failed) {
-            (false, _) => ScopeStatus::Open,
-            (true, 0) => ScopeStatus::Joined,
-            (true, _) => ScopeStatus::Failed,
-        };
+        let expected = scope.policy.verdict(scope.counts());
         // Of an execution that has closed the last scopes may have been left as they were.
-        if running || scope.status != ScopeStatus::Open {
+        if !scope.canceled && (running || scope.status != ScopeStatus::Open) {
             assert_eq!(scope.status, expected, "scope {id}");
         }
         let ends_told = told.get(id).copied().unwrap_or(0);
-        assert_eq!(ends_told, usize::from(scope.status != ScopeStatus::Open), "ends of scope {id} told");
+        let decided = scope.status != ScopeStatus::Open && !scope.canceled;
+        assert_eq!(ends_told, usize::from(decided), "ends of scope {id} told");
+        if running && scope.status == ScopeStatus::Open {
+            assert!(is_open(log, scope), "scope {id} is open in a branch that is done");
+        }
     }
+}
+
+/// Are the branch of which the scope is part, and that one's scope, open?
+fn is_open(log: &Log, scope: &Scope) -> bool {
+    let (Some(parent), Some(branch)) = (&scope.parent_scope, &scope.parent_branch) else { return true };
+    let branch = log.folded.branches.get(&(parent.clone(), branch.clone()));
+    branch.is_some_and(|branch| branch.status == BranchStatus::Open)
+        && log.folded.scopes.get(parent).is_some_and(|parent| parent.status == ScopeStatus::Open)
 }
 
 /// Each input is one event, one rejection, one dead letter or one duplicate; only its tasks' dead letters come besides.

@@ -5,19 +5,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod anything;
+mod approval;
 mod bad_outcome;
+mod budget;
+mod command;
 mod duplicates;
 mod fold;
+mod for_each;
 mod history;
 mod join;
+mod join_policy;
 mod limits;
 mod memory_router;
 mod no_panic;
 mod random_workflow;
 mod redrive;
 mod reply;
+mod request;
 mod retries;
 mod script;
+mod states;
+mod subscription;
 mod timers;
 mod tracked;
 mod waits;

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use thalweg_core::inbound::STARTED;
 use thalweg_core::{
-    Event, FanOut, NewEvent, NewTimer, Outcome, Pattern, RetryPolicy, Task, TaskContext, TaskError, WaitFor, Workflow,
-    Workflows, async_trait,
+    Event, FanOut, ForEach, Items, JoinPolicy, NewEvent, NewTimer, Outcome, Pattern, RetryPolicy, Task, TaskContext,
+    TaskError, WaitFor, Workflow, Workflows, async_trait,
 };
 
 /// Types of the events that tasks emit and outsiders send.
@@ -42,7 +42,13 @@ enum NewBranch {
 #[derive(Clone, Debug)]
 enum Deed {
     Emit(usize),
-    FanOut(Vec<NewBranch>),
+    FanOut(JoinPolicy, Vec<NewBranch>),
+    ForEach {
+        policy: JoinPolicy,
+        count: u32,
+        begins_with: usize,
+        ends_on: Option<usize>,
+    },
     Wait {
         event_type: usize,
         key: Option<usize>,
@@ -114,6 +120,17 @@ fn wait() -> impl Strategy<Value = Deed> {
         .prop_map(|(event_type, key, timeout)| Deed::Wait { event_type, key, timeout })
 }
 
+/// Every policy, `all` most of all.
+pub fn policy() -> impl Strategy<Value = JoinPolicy> {
+    prop_oneof![
+        3 => Just(JoinPolicy::All),
+        1 => Just(JoinPolicy::FailFast),
+        1 => Just(JoinPolicy::BestEffort),
+        1 => Just(JoinPolicy::Race),
+        1 => (1..4u32).prop_map(JoinPolicy::Quorum),
+    ]
+}
+
 fn deed() -> impl Strategy<Value = Deed> {
     let event_type = 0..TYPES.len();
     let branch = prop_oneof![
@@ -123,7 +140,10 @@ fn deed() -> impl Strategy<Value = Deed> {
     ];
     prop_oneof![
         24 => event_type.clone().prop_map(Deed::Emit),
-        16 => prop::collection::vec(branch, 0..4).prop_map(Deed::FanOut),
+        16 => (policy(), prop::collection::vec(branch, 0..4)).prop_map(|(policy, branches)| Deed::FanOut(policy, branches)),
+        2 => (policy(), prop_oneof![0..4u32, 60..70u32], event_type.clone(), prop::option::of(event_type.clone())).prop_map(
+            |(policy, count, begins_with, ends_on)| Deed::ForEach { policy, count, begins_with, ends_on }
+        ),
         4 => wait(),
         4 => (0..TYPES.len(), 0..100u64).prop_map(|(event_type, delay_ms)| Deed::Timer { event_type, delay_ms }),
         1 => Just(Deed::CancelTimer),
@@ -152,7 +172,7 @@ pub fn tasks_that_give_up() -> impl Strategy<Value = Vec<TaskPlan>> {
     tasks_with(0.2)
 }
 
-fn policy() -> impl Strategy<Value = RetryPolicy> {
+fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
     (1..4u32, 0..60u64).prop_map(|(attempts, initial)| {
         RetryPolicy::attempts(attempts).jitter(0.5).backoff(
             Duration::from_millis(initial),
@@ -165,14 +185,14 @@ fn policy() -> impl Strategy<Value = RetryPolicy> {
 fn tasks_with(gives_up: f64) -> impl Strategy<Value = Vec<TaskPlan>> {
     let acts = move || prop::collection::vec(act(gives_up), 1..4);
     let others = prop::collection::vec(
-        (prop::sample::select(&PATTERNS[..]), policy(), acts()).prop_map(|(on, policy, acts)| TaskPlan {
+        (prop::sample::select(&PATTERNS[..]), retry_policy(), acts()).prop_map(|(on, policy, acts)| TaskPlan {
             on,
             policy,
             acts,
         }),
         1..6,
     );
-    (policy(), acts(), others).prop_map(|(policy, acts, mut tasks)| {
+    (retry_policy(), acts(), others).prop_map(|(policy, acts, mut tasks)| {
         tasks.insert(0, TaskPlan { on: STARTED, policy, acts });
         tasks
     })
@@ -277,7 +297,8 @@ fn outcome(act: &Act, event: &Event, handlers: usize) -> Outcome {
         .iter()
         .map(|deed| match deed {
             Deed::Emit(_) | Deed::Timer { .. } | Deed::Wait { timeout: Some(_), .. } => 1,
-            Deed::FanOut(branches) => branches.len() + 1,
+            Deed::FanOut(_, branches) => branches.len() + 1,
+            Deed::ForEach { count, .. } => *count as usize + 1,
             _ => 0,
         })
         .sum();
@@ -286,9 +307,14 @@ fn outcome(act: &Act, event: &Event, handlers: usize) -> Outcome {
     let mut outcome = Outcome::new();
     for deed in &act.deeds {
         outcome = match deed {
-            Deed::Emit(_) | Deed::FanOut(_) | Deed::Timer { .. } if fuel == 0 => outcome,
+            Deed::Emit(_) | Deed::FanOut(..) | Deed::ForEach { .. } | Deed::Timer { .. } if fuel == 0 => outcome,
             Deed::Emit(event_type) => outcome.emit(NewEvent::new(TYPES[*event_type], payload.clone())),
-            Deed::FanOut(branches) => outcome.fan_out(fan_out(branches, share)),
+            Deed::FanOut(policy, branches) => outcome.fan_out(fan_out(branches, share).policy(*policy)),
+            Deed::ForEach { policy, count, begins_with, ends_on } => {
+                let each = ForEach::new(Items::Count(*count), TYPES[*begins_with]);
+                let each = ForEach { ends_on: ends_on.map(|ends_on| TYPES[ends_on].to_owned()), ..each };
+                outcome.fan_out(fan_out(&[], share).policy(*policy).for_each(each))
+            }
             Deed::Wait { event_type, key, timeout } => outcome.wait_for(WaitFor {
                 correlation_key: key.map(|key| CORRELATIONS[key].to_owned()),
                 timeout_ms: timeout.map(|(ms, _)| ms),

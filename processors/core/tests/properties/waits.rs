@@ -222,3 +222,41 @@ fn an_answer_that_is_kept_when_its_execution_ends_is_rejected() {
     assert_eq!(router.log("e").rejected.len(), 1);
     assert_eq!(router.log("e").published.last().unwrap().event_type, "workflow.completed");
 }
+
+/// A paused execution's wait keeps its time, and is over once the execution is resumed.
+#[test]
+fn a_wait_whose_time_comes_during_a_pause_times_out_at_the_resume() {
+    let workflows = workflows();
+    let mut router = waiting(&workflows, json!({}));
+    router.send("e", 1, &json!({"event_type": "workflow.pause.requested", "execution_id": "e"}));
+    router.commit();
+    router.pass_until("e", NOW + 3 * SECOND);
+    router.commit();
+    assert_eq!(router.next_due("e"), None);
+    assert_eq!(types_after_start(&router), ["workflow.pause.requested", "workflow.paused"]);
+    router.send("e", 2, &json!({"event_type": "workflow.resume.requested", "execution_id": "e"}));
+    assert_eq!(router.next_due("e"), Some(NOW + 2 * SECOND));
+    router.pass_until("e", NOW + 3 * SECOND);
+    router.commit();
+    assert_eq!(
+        types_after_start(&router)[2..],
+        ["workflow.resume.requested", "workflow.resumed", FIRED, WAITING_TIMED_OUT, "alert.raised", "workflow.failed"]
+    );
+}
+
+/// An answer that comes during a pause is in time: the timer is taken back with the wait.
+#[test]
+fn an_answer_during_a_pause_ends_the_wait() {
+    let workflows = workflows();
+    let mut router = waiting(&workflows, json!({}));
+    router.send("e", 1, &json!({"event_type": "workflow.pause.requested", "execution_id": "e"}));
+    router.send("e", 2, &answer());
+    router.commit();
+    assert_eq!(router.contexts.root("e").unwrap().timers, []);
+    router.pass_until("e", NOW + 3 * SECOND);
+    router.send("e", 3, &json!({"event_type": "workflow.resume.requested", "execution_id": "e"}));
+    router.commit();
+    let types = types_after_start(&router);
+    assert_eq!(types.last().map(String::as_str), Some("workflow.completed"), "{types:?}");
+    assert!(!types.iter().any(|event_type| event_type == FIRED), "{types:?}");
+}

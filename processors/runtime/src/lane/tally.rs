@@ -6,8 +6,8 @@ use thalweg_core::apply::Notice;
 use thalweg_core::{Channel, ErrorCode};
 
 use crate::telemetry::{
-    DeadLettered, EventPublished, ExecutionClosed, ExecutionStalled, ExecutionStarted, InputHandled, InputResult,
-    ScopeJoined, ScopeOpened, TaskRan, TaskRedriven, TaskRetried,
+    DeadLettered, EventLate, EventPublished, ExecutionClosed, ExecutionStalled, ExecutionStarted, InputHandled,
+    InputResult, ScopeJoined, ScopeOpened, TaskRan, TaskRedriven, TaskRetried,
 };
 
 /// A dead letter, for the log.
@@ -80,7 +80,10 @@ fn tell(execution_id: &str, notice: &Notice) {
             ExecutionClosed { workflow: workflow_id, status: *status, seconds: *micros as f64 / 1e6 }.emit();
         }
         Notice::ScopeOpened => ScopeOpened.emit(),
-        Notice::ScopeClosed { policy, status } => ScopeJoined { policy, outcome: *status }.emit(),
+        Notice::ScopeClosed { policy, status, canceled } => {
+            ScopeJoined { policy: *policy, outcome: *status, canceled: *canceled }.emit();
+        }
+        Notice::Late => EventLate { execution_id }.emit(),
         Notice::RetryScheduled { task_id } => TaskRetried { task: task_id }.emit(),
         Notice::Redriven { task_id } => TaskRedriven { execution_id, task: task_id }.emit(),
         Notice::Stalled { workflow_id } => ExecutionStalled { workflow: workflow_id, execution_id }.emit(),

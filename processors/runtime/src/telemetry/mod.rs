@@ -30,7 +30,7 @@ pub use partition::{
     ExecutionsForgotten, LagSeen, PartitionAssigned, PartitionGauges, PartitionRestored, PartitionRevoked,
     RecordsWanted,
 };
-pub use scope::{ScopeJoined, ScopeOpened};
+pub use scope::{EventLate, ScopeJoined, ScopeOpened};
 use task::TaskSeries;
 pub use task::{TaskRan, TaskRedriven, TaskRetried};
 use transaction::TRANSACTION_OUTCOMES;
@@ -64,6 +64,7 @@ pub struct Metrics {
     execution_seconds: HistogramVec,
     executions_open: IntGauge,
     stalled: IntCounter,
+    late: IntCounter,
     task_seconds: HistogramVec,
     task_retries: IntCounterVec,
     joins: IntCounterVec,
@@ -146,6 +147,7 @@ impl Metrics {
             )?,
             executions_open: new.gauge("executions_open", "Executions open in the partitions served here")?,
             stalled: new.counter("stalled_total", "Executions found with nothing left and not closed")?,
+            late: new.counter("late_events_total", "Events that came when their branch or scope was done")?,
             task_seconds: new.histograms(
                 "task_seconds",
                 "Seconds that a task ran, by outcome: SUCCESS or an error code",

@@ -1,5 +1,6 @@
 use thalweg_core::{
-    Event, Outcome, Pattern, ScopeStatus, Task, TaskContext, TaskError, Workflow, WorkflowStatus, async_trait,
+    Event, JoinPolicy, Outcome, Pattern, ScopeStatus, Task, TaskContext, TaskError, Workflow, WorkflowStatus,
+    async_trait,
 };
 
 use super::*;
@@ -83,7 +84,9 @@ fn occurrences_count_in_their_series() {
     ExecutionStalled { workflow: "claim", execution_id: "e" }.record(&metrics);
     TaskRan { task: "assess", failure: None, seconds: 0.1 }.record(&metrics);
     TaskRan { task: "assess", failure: Some(ErrorCode::TaskPanicked), seconds: 0.1 }.record(&metrics);
-    ScopeJoined { policy: "all", outcome: ScopeStatus::Joined }.record(&metrics);
+    ScopeJoined { policy: JoinPolicy::All, outcome: ScopeStatus::Joined, canceled: false }.record(&metrics);
+    ScopeJoined { policy: JoinPolicy::Quorum(7), outcome: ScopeStatus::Failed, canceled: true }.record(&metrics);
+    EventLate { execution_id: "e" }.record(&metrics);
     DeadLettered { code: ErrorCode::DecodeFailed, input: Some("thalweg.inbox/0/7"), task: None }.record(&metrics);
     PartitionRestored { partition: 0, contexts: 5, seconds: 1.5 }.record(&metrics);
     for line in [
@@ -98,6 +101,8 @@ fn occurrences_count_in_their_series() {
         "thalweg_task_seconds_count{outcome=\"TASK_PANICKED\",task=\"assess\"} 1",
         "thalweg_joins_total{outcome=\"JOINED\",policy=\"all\"} 1",
         "thalweg_joins_total{outcome=\"FAILED\",policy=\"all\"} 0",
+        "thalweg_joins_total{outcome=\"CANCELED\",policy=\"quorum\"} 1",
+        "thalweg_late_events_total 1",
         "thalweg_dead_letters_total{code=\"DECODE_FAILED\"} 1",
         "thalweg_restore_seconds_sum 1.5",
     ] {
@@ -129,9 +134,6 @@ fn names_that_are_not_registered_share_one_label() {
     }
     assert_eq!(metrics.text().unwrap().lines().count(), before);
     assert_has(&metrics, "thalweg_executions_total{status=\"SUCCESS\",workflow=\"unregistered\"} 100");
-
-    ScopeJoined { policy: "surprise", outcome: ScopeStatus::Joined }.record(&metrics);
-    assert_has(&metrics, "thalweg_joins_total{outcome=\"JOINED\",policy=\"other\"} 1");
 }
 
 #[test]

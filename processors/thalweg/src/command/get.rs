@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use thalweg_core::codec::event_to_json;
 use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope};
 use thalweg_core::effect::to_hex;
+use thalweg_core::{BranchStatus, ScopeStatus};
 use thalweg_runtime::wall_clock;
 
 use crate::connection::Connection;
@@ -18,6 +19,8 @@ use crate::settings::Settings;
 
 /// Characters of a branch's result in its table.
 const RESULT_MAX: usize = 48;
+/// How a branch is shown that its scope was decided without, and a scope that was given up with its branch.
+const CANCELED: &str = "CANCELED";
 
 /// Show an execution's context: its status, data, tasks, scopes and waits
 #[derive(Args, Debug)]
@@ -166,10 +169,14 @@ impl Records {
     fn scopes(&self) -> String {
         let mut table = Table::new(&["SCOPE", "STATUS", "BRANCH", "STATUS", "RESULT"]);
         for scope in self.scopes.values() {
-            let (mut name, mut status) = (scope.name.as_str(), scope.status.as_str());
+            let closed = scope.status != ScopeStatus::Open;
+            let status = if scope.canceled { CANCELED } else { scope.status.as_str() };
+            let (mut name, mut status) = (scope.name.as_str(), status);
             for branch in self.branches_of(&scope.scope) {
                 let result = branch.result.as_ref().map_or("", |result| result.as_str());
-                table.row([name, status, &branch.branch, branch.status.as_str(), &shortened(result, RESULT_MAX)]);
+                let lost = closed && branch.status == BranchStatus::Open;
+                let branch_status = if lost { CANCELED } else { branch.status.as_str() };
+                table.row([name, status, &branch.branch, branch_status, &shortened(result, RESULT_MAX)]);
                 (name, status) = ("", "");
             }
             for branch in &scope.not_required {

@@ -1,5 +1,7 @@
 //! The commands, a file each.
 
+mod approve;
+mod control;
 mod convert;
 mod dead_letters;
 mod demo;
@@ -14,6 +16,7 @@ mod tail;
 mod topics;
 
 use clap::{Parser, Subcommand};
+use thalweg_core::WorkflowCommand;
 
 use crate::error::CommandError;
 use crate::settings::Settings;
@@ -44,6 +47,13 @@ enum Command {
     History(history::History),
     Tail(tail::Tail),
     Convert(convert::Convert),
+    Approve(approve::Approve),
+    /// End an execution: CANCELED
+    Cancel(control::Control),
+    /// Route nothing more to an execution's tasks until it is resumed
+    Pause(control::Control),
+    /// Let a paused execution go on
+    Resume(control::Control),
     DeadLetters(dead_letters::DeadLetters),
     Health(health::Health),
     Doctor(doctor::Doctor),
@@ -66,6 +76,10 @@ impl Cli {
             Command::History(history) => history.run(&self.settings),
             Command::Tail(tail) => tail.run(&self.settings),
             Command::Convert(convert) => convert.run(),
+            Command::Approve(approve) => approve.run(&self.settings),
+            Command::Cancel(control) => control.run(WorkflowCommand::Cancel, &self.settings),
+            Command::Pause(control) => control.run(WorkflowCommand::Pause, &self.settings),
+            Command::Resume(control) => control.run(WorkflowCommand::Resume, &self.settings),
             Command::DeadLetters(dead_letters) => dead_letters.run(&self.settings),
             Command::Health(health) => health.run(&self.settings),
             Command::Doctor(doctor) => doctor.run(&self.settings),

@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
 use serde_json::{Map, Value, json};
 use thalweg_core::event::EventError;
-use thalweg_core::inbound::{HEADER_INPUT, STARTED};
-use thalweg_core::{Channel, Event, identity};
-use thalweg_runtime::dead_letter::{HEADER_CODE, HEADER_MESSAGE};
+use thalweg_core::inbound::STARTED;
+use thalweg_core::{Event, identity};
 use uuid::Uuid;
 
 use crate::connection::Connection;
@@ -19,11 +17,8 @@ use crate::inbox::Inbox;
 use crate::json_argument;
 use crate::output::{self, Output, Table, seconds};
 use crate::producer::Position;
-use crate::reading::{Polled, Span};
 use crate::settings::Settings;
-
-/// One wait for news of the execution.
-const SLICE: Duration = Duration::from_millis(100);
+use crate::watch::{Heard, Watch, Watched};
 
 /// Start an execution
 #[derive(Args, Debug)]
@@ -62,15 +57,24 @@ impl Start {
         let event = self.event(&id)?;
         let connection = Connection::open(&config)?;
         let inbox = Inbox::open(&connection)?;
-        let from = if self.wait { watched(&connection, &id)? } else { Vec::new() };
+        let watched = if self.wait { Some(Watched::from_now(&connection, &id)?) } else { None };
         let began = Instant::now();
         let position = inbox.send(Some(&id), &event)?;
-        if !self.wait {
-            return self.print_started(&id, &position);
-        }
-        let watch = Watch { connection: &connection, decoder: Decoder::new(&connection)?, id: &id, position };
+        let Some(watched) = watched else { return self.print_started(&id, &position) };
+        let decoder = Decoder::new(&connection)?;
+        let watch = Watch { connection: &connection, decoder, execution_id: &id, position };
         let deadline = self.timeout.map(|seconds| began + Duration::from_secs(seconds));
-        let ending = watch.ending(&from, deadline)?;
+        let closed = |event: &Event| status_after(event).is_some_and(|status| status.is_closed());
+        let ending = match watch.wait(&watched, deadline, |event| closed(event).then(|| ending_of(event)))? {
+            Heard::Found(ending) => ending,
+            Heard::Refused(error) => Ending { status: "REFUSED".to_owned(), result: None, error: Some(error) },
+            Heard::Rejected(event) => Ending { status: "REJECTED".to_owned(), result: None, error: event.error },
+            Heard::Nothing => {
+                return Err(CommandError::Failed(format!(
+                    "execution {id} has not ended in time\nit goes on: see `thalweg get {id}` and `thalweg history {id}`"
+                )));
+            }
+        };
         self.print_ending(&id, &ending, began.elapsed())
     }
 
@@ -128,74 +132,11 @@ impl Start {
     }
 }
 
-/// Where the end of an execution is told, and that its start was refused.
-fn watched(connection: &Connection, id: &str) -> Result<Vec<Span>, CommandError> {
-    let dead_letters = connection.topics().dead_letters();
-    connection.partition_count(dead_letters)?;
-    let system_events = connection.channel_partition(Channel::SystemEvents, id)?;
-    connection.spans(&[system_events, (dead_letters, system_events.1)])
-}
-
 /// How an execution ended.
 struct Ending {
     status: String,
     result: Option<Value>,
     error: Option<EventError>,
-}
-
-/// Waits for one execution.
-struct Watch<'a> {
-    connection: &'a Connection,
-    decoder: Decoder<'a>,
-    id: &'a str,
-    /// Where its start lies.
-    position: Position,
-}
-
-impl Watch<'_> {
-    /// Reads from the ends that `from` had before the start was sent.
-    fn ending(&self, from: &[Span], deadline: Option<Instant>) -> Result<Ending, CommandError> {
-        self.connection.start_at(from.iter().map(|span| (span.topic.as_str(), span.partition, span.end)))?;
-        loop {
-            if let Polled::Record(message) = self.connection.poll(SLICE)?
-                && let Some(ending) = self.ending_in(&message)?
-            {
-                return Ok(ending);
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(CommandError::Failed(format!(
-                    "execution {} has not ended in time\nit goes on: see `thalweg get {0}` and `thalweg history {0}`",
-                    self.id
-                )));
-            }
-        }
-    }
-
-    fn ending_in(&self, message: &BorrowedMessage) -> Result<Option<Ending>, CommandError> {
-        let is_about_start = header(message, HEADER_INPUT).is_some_and(|input| input == self.position.to_string());
-        if message.topic() == self.connection.topics().dead_letters() {
-            let refused = || Ending {
-                status: "REFUSED".to_owned(),
-                result: None,
-                error: Some(EventError {
-                    code: header(message, HEADER_CODE),
-                    message: header(message, HEADER_MESSAGE).unwrap_or_default(),
-                    ..EventError::default()
-                }),
-            };
-            return Ok(is_about_start.then(refused));
-        }
-        if message.key() != Some(self.id.as_bytes()) {
-            return Ok(None);
-        }
-        let Some(value) = message.payload() else { return Ok(None) };
-        let event = self.decoder.event(value)?;
-        if is_about_start && event.event_type == "transition.rejected" {
-            return Ok(Some(Ending { status: "REJECTED".to_owned(), result: None, error: event.error }));
-        }
-        let closed = status_after(&event).is_some_and(|status| status.is_closed());
-        Ok(closed.then(|| ending_of(&event)))
-    }
 }
 
 fn ending_of(event: &Event) -> Ending {
@@ -204,11 +145,4 @@ fn ending_of(event: &Event) -> Ending {
         result: event.payload.as_ref().map(|payload| payload.value()),
         error: event.error.clone(),
     }
-}
-
-/// The newest header of this name as text.
-fn header(message: &BorrowedMessage, name: &str) -> Option<String> {
-    let headers = message.headers()?;
-    let value = headers.iter().filter(|header| header.key == name).last()?.value?;
-    std::str::from_utf8(value).ok().map(str::to_owned)
 }

@@ -249,7 +249,7 @@ mod tests {
             name: id.to_owned(),
             parent_scope: None,
             parent_branch: None,
-            policy: "all".to_owned(),
+            policy: thalweg_core::JoinPolicy::All,
             status: ScopeStatus::Open,
             total: 0,
             succeeded: 0,
@@ -259,6 +259,9 @@ mod tests {
             failed_event: String::new(),
             correlation_id: None,
             opened_by: String::new(),
+            canceled: false,
+            to_begin: 0,
+            items: Vec::new(),
         }
     }
 

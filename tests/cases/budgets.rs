@@ -1,0 +1,25 @@
+//! Budgets: what is used up is counted, and one event tells that it was too much.
+
+use serde_json::json;
+
+use crate::namespace::Namespace;
+use crate::router_process::RouterProcess;
+
+/// J9: 300 then 250 tokens with a limit of 500.
+#[test]
+fn a_token_budget_is_exceeded_once_and_ends_the_execution() {
+    let namespace = Namespace::new("budget");
+    let _router = RouterProcess::start(&namespace, "a");
+    let budgets = json!({"execution": {"total_tokens": 500}});
+    let start = json!({"event_type": "workflow.started", "workflow_id": "metered", "budgets": budgets});
+    let called = |tokens: u64| json!({"event_type": "model.called", "payload": {"input_tokens": tokens}});
+    namespace.send(&[("e", start), ("e", called(300)), ("e", called(250))]);
+    let events = namespace.await_ended(1);
+    let exceeded: Vec<_> = events.iter().filter(|event| event.event_type == "token_budget.exceeded").collect();
+    let [exceeded] = exceeded[..] else { panic!("told {} times", exceeded.len()) };
+    let payload = exceeded.payload_value();
+    assert_eq!((&payload["limit"], &payload["current"]), (&json!(500), &json!(550)));
+    let last = namespace.history("e").pop().unwrap();
+    assert_eq!(last.event_type, "workflow.limit_exceeded");
+    namespace.verify();
+}
