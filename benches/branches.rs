@@ -140,6 +140,7 @@ impl Lane {
                 timestamp: NOW,
                 key: Some(b"e"),
                 value: Some(input),
+                headers: &[],
                 origin: None,
                 redrive: 0,
             };

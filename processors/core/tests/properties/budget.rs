@@ -132,7 +132,7 @@ fn an_autonomy_limit_is_reached_at_its_value_and_escalated_as_configured() {
     assert_eq!(told(&router, "autonomy_limit.reached"), [reached]);
     let escalated = json!({"node_id": "node", "agent_ref": "writer", "reason": "autonomy_limit",
         "escalation_target": "supervisor_agent:boss", "limit": "max_tool_calls"});
-    assert_eq!(told(&router, "escalation.required"), [escalated.clone()]);
+    assert_eq!(told(&router, "escalation.required"), std::slice::from_ref(&escalated));
     assert_eq!(router.contexts.root("e").unwrap().data["escalated"], escalated, "a task hears of it");
 }
 
