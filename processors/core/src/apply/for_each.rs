@@ -26,7 +26,7 @@ impl Emission<'_> {
     pub(super) fn for_each(&mut self, for_each: &ForEach, scope: &str, after: &Value) -> Result<Begun, TaskFailure> {
         let list = match &for_each.items {
             Items::Count(_) => None,
-            Items::List(list) => Some(Cow::Borrowed(list)),
+            Items::List(list) => Some(Cow::Borrowed(list.as_slice())),
             Items::At(pointer) => Some(self.items_at(pointer, after)?),
         };
         let total = match (&list, &for_each.items) {
@@ -60,7 +60,7 @@ impl Emission<'_> {
         Ok((first_events, total, items))
     }
 
-    fn items_at(&self, pointer: &str, after: &Value) -> Result<Cow<'static, Vec<Value>>, TaskFailure> {
+    fn items_at(&self, pointer: &str, after: &Value) -> Result<Cow<'static, [Value]>, TaskFailure> {
         let found = match (pointer.strip_prefix("/payload"), pointer.strip_prefix("/data")) {
             (Some(within), _) => self.current.event.payload_value().pointer(within).cloned(),
             (None, Some(within)) => after.pointer(within).cloned(),
