@@ -47,7 +47,8 @@ impl Entry<'_> {
         let event_type = event.event_type.as_str();
         // What answers a request has the type that the request names; a scope's end has one of its own, too.
         let answers = event.source.as_deref() == Some(ENGINE)
-            && ![redrive::RESUMED, "escalation.required"].contains(&event_type)
+            && ![redrive::RESUMED, retry::STARTED, timer::WAITING_TIMED_OUT, "escalation.required"]
+                .contains(&event_type)
             && event.payload_value().get("counts").is_none();
         answers
             || ENDS.contains(&event_type)
