@@ -102,10 +102,11 @@ fn derive(event: &mut Event, body: &Members) {
 }
 
 fn name_of(document: &Members, metadata: &Members) -> Result<String, Refusal> {
-    if let Some(subject) = document.text(SUBJECT) {
+    let told = |text: &String| !text.is_empty();
+    if let Some(subject) = document.text(SUBJECT).filter(told) {
         return Ok(of_subject(&subject));
     }
-    let named = NAMES.iter().find_map(|name| document.text(name).or_else(|| metadata.text(name)));
+    let named = NAMES.iter().find_map(|name| document.text(name).or_else(|| metadata.text(name)).filter(told));
     if let Some(name) = named {
         return Ok(of_name(&name).unwrap_or(name));
     }
@@ -276,9 +277,9 @@ fn write(event: &Event) -> Members {
     let native = as_report(&event.event_type).filter(|_| !own).unwrap_or(&event.event_type);
     let foreign = foreign_type(Dialect::Compozy, native);
     match &event.subject {
-        Some(subject) => document.push(SUBJECT, quoted(subject)),
-        None if of_body(&document).as_ref() == Some(&foreign) => {}
-        None => document.push(SUBJECT, quoted(&subject(event, &foreign))),
+        Some(subject) if !subject.is_empty() => document.push(SUBJECT, quoted(subject)),
+        _ if of_body(&document).as_ref() == Some(&foreign) => {}
+        _ => document.push(SUBJECT, quoted(&subject(event, &foreign))),
     }
     document
 }
