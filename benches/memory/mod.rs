@@ -1,5 +1,6 @@
 //! A claim's way through the step without Kafka: inbox record in, the records that a lane would write out.
 
+use std::sync::Arc;
 use std::task::{Context as Polling, Poll, Waker};
 
 use serde_json::json;
@@ -62,7 +63,7 @@ impl Memory {
         let step = Step { now: NOW, workflows: &self.workflows, limits: &self.limits, store: &EmptyStore };
         let actions = drive(&mut execution, Some(inbound), &step, &mut run_now, &mut || false);
         let events = actions.into_iter().filter_map(|action| match action {
-            Action::Publish(event, _) => Some(*event),
+            Action::Publish(event, _) => Some(Arc::unwrap_or_clone(event)),
             Action::DeadLetter(letter) => panic!("{letter:?}"),
             _ => None,
         });

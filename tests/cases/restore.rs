@@ -33,7 +33,7 @@ fn an_update_of_an_owner_whose_transaction_is_still_open_is_not_lost() {
     let newest = namespace.read(namespace.topics.contexts()).pop().unwrap();
     let mut context = schemas.read_context(newest.value.as_deref().unwrap()).unwrap();
     context.applied_offset += 1;
-    context.data = json!({"seen": 10});
+    context.data = json!({"seen": 10}).into();
     let update = Outgoing {
         topic: namespace.topics.contexts().into(),
         partition: newest.partition,

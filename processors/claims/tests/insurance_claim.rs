@@ -59,7 +59,7 @@ impl Claim {
         let step = Step { now: 1, workflows: &self.workflows, limits: &limits, store: &EmptyStore };
         for action in drive(&mut self.execution, Some(*inbound), &step, &mut run, &mut || false) {
             match action {
-                Action::Publish(event, _) => self.published.push(*event),
+                Action::Publish(event, _) => self.published.push((*event).clone()),
                 Action::DeadLetter(letter) => self.dead_letters.push(*letter),
                 _ => {}
             }

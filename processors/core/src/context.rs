@@ -1,9 +1,9 @@
 //! What is kept of an execution: its root record, its scopes and its branches, as the schemas describe them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::budget::Used;
+use crate::data::Data;
 use crate::event::Micros;
 use crate::join_policy::{BranchCounts, JoinPolicy};
 use crate::json::Json;
@@ -20,8 +20,7 @@ pub struct Context {
     #[serde(default)]
     pub workflow_version: Option<String>,
     pub status: WorkflowStatus,
-    #[serde(with = "data_as_text")]
-    pub data: Value,
+    pub data: Data,
     pub correlation_id: String,
     #[serde(with = "crate::timestamp")]
     pub created_at: Micros,
@@ -333,25 +332,4 @@ impl Stub {
 
 fn start_hash(id: &[u8]) -> u64 {
     id.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
-}
-
-/// `data` travels as a JSON text in Avro, as the document itself in JSON.
-mod data_as_text {
-    use serde::{Deserialize, Deserializer, Serializer};
-    use serde_json::Value;
-
-    use crate::json::Json;
-
-    pub fn serialize<S: Serializer>(data: &Value, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serde::Serialize::serialize(data, serializer)
-        } else {
-            serializer.serialize_str(&data.to_string())
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-        let text = Json::deserialize(deserializer)?;
-        serde_json::from_str(text.as_str()).map_err(serde::de::Error::custom)
-    }
 }

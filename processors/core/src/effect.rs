@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::apply::budget;
 use crate::budget::Usage;
+use crate::by_branch::ByBranch;
 use crate::context::{Branch, Context, ReplyTo, Scope, TaskState, TrackedTask, Wait};
 use crate::event::{Event, RecordedEffect};
 use crate::json::Json;
@@ -239,7 +240,7 @@ impl Effect {
             Effect::TimerFired(timer) | Effect::TimerCancelled(timer) => serde_json::to_string(timer),
             Effect::Tracked(task) => serde_json::to_string(task),
         };
-        RecordedEffect { kind: self.kind().to_owned(), json: Json::trusted(content.unwrap_or_default()) }
+        RecordedEffect { kind: self.kind().into(), json: Json::trusted(content.unwrap_or_default()) }
     }
 
     /// Reads a recorded effect; a kind that this version does not know is none.
@@ -247,7 +248,7 @@ impl Effect {
     /// # Errors
     /// Where the kind is known and the JSON does not fit it.
     pub fn read(recorded: &RecordedEffect) -> Result<Option<Effect>, serde_json::Error> {
-        if !KINDS.contains(&recorded.kind.as_str()) {
+        if !KINDS.contains(&&*recorded.kind) {
             return Ok(None);
         }
         serde_json::from_str(&format!("{{\"kind\":\"{}\",\"json\":{}}}", recorded.kind, recorded.json)).map(Some)
@@ -319,7 +320,7 @@ pub struct Records {
     /// Scopes by id.
     pub scopes: BTreeMap<String, Scope>,
     /// Branches by scope and name.
-    pub branches: BTreeMap<(String, String), Branch>,
+    pub branches: ByBranch<Branch>,
     /// Emitted and not handled, as the log tells it.
     pub pending: Vec<PendingRef>,
 }
@@ -398,8 +399,8 @@ impl Records {
             workflow_version: created.workflow_version,
             status: WorkflowStatus::Running,
             data: match event.payload_value() {
-                data @ Value::Object(_) => data,
-                _ => Value::Object(Map::new()),
+                data @ Value::Object(_) => data.into(),
+                _ => Value::Object(Map::new()).into(),
             },
             correlation_id: created.correlation_id,
             created_at: now,
@@ -427,7 +428,7 @@ impl Records {
 
     fn open_scope(&mut self, scope: Scope) {
         if let (Some(parent), Some(branch)) = (&scope.parent_scope, &scope.parent_branch)
-            && let Some(branch) = self.branches.get_mut(&(parent.clone(), branch.clone()))
+            && let Some(branch) = self.branches.get_mut(parent, branch)
         {
             branch.open_scopes += 1;
         }
@@ -439,7 +440,7 @@ impl Records {
     }
 
     fn open_branch(&mut self, opened: BranchOpened, event: &Event) {
-        let key = (opened.scope.clone(), opened.branch.clone());
+        let (scope, name) = (opened.scope.clone(), opened.branch.clone());
         let branch = Branch {
             execution_id: event.execution_id.clone(),
             scope: opened.scope,
@@ -451,7 +452,7 @@ impl Records {
             ends_on: opened.ends_on,
             result: None,
         };
-        self.branches.insert(key, branch);
+        self.branches.insert(&scope, &name, branch);
     }
 
     fn finish_branch(&mut self, done: BranchDone, event: &Event) {
@@ -483,8 +484,8 @@ impl Records {
         scope.status = closed.status;
         scope.canceled = closed.canceled;
         scope.items.clear();
-        if let (Some(parent), Some(branch)) = (scope.parent_scope.clone(), scope.parent_branch.clone())
-            && let Some(branch) = self.branches.get_mut(&(parent, branch))
+        if let (Some(parent), Some(branch)) = (&scope.parent_scope, &scope.parent_branch)
+            && let Some(branch) = self.branches.get_mut(parent, branch)
         {
             branch.open_scopes -= 1;
         }
@@ -496,7 +497,7 @@ impl Records {
     }
 
     fn branch_mut(&mut self, scope: &str, branch: &str) -> Option<&mut Branch> {
-        self.branches.get_mut(&(scope.to_owned(), branch.to_owned()))
+        self.branches.get_mut(scope, branch)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The event: the one record that comes in, goes out, and is the log.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,11 @@ impl Event {
     /// The payload as a value; null where there is none.
     pub fn payload_value(&self) -> serde_json::Value {
         self.payload.as_ref().map(Json::value).unwrap_or_default()
+    }
+
+    /// The branch that it belongs to, where it belongs to one: scope and name.
+    pub fn place(&self) -> Option<(&str, &str)> {
+        Some((self.scope.as_deref()?, self.branch.as_deref()?))
     }
 
     /// An event caused by this one: it inherits who and what it belongs to, not what it says.
@@ -225,6 +231,6 @@ pub struct Entity {
 #[serde(rename = "Effect")]
 #[allow(missing_docs, reason = "the schema describes each field")]
 pub struct RecordedEffect {
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     pub json: Json,
 }

@@ -1,13 +1,16 @@
 //! One execution while it is worked on: its records, what is queued, and what has changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
 
 use crate::apply::Current;
+use crate::by_branch::ByBranch;
 use crate::codec::{self, CodecError};
 use crate::context::{Branch, BranchOpening, Context, ContextKey, EarlyEvent, Pending, RecordKey, Scope, Stub};
 use crate::effect::Records;
 use crate::event::{Event, Micros};
 use crate::inbound::{Inbound, InputRef};
+use crate::json;
 use crate::redrive::REQUESTED;
 use crate::status::WorkflowStatus;
 use crate::timer::{Purpose, Timer, TimerEvent};
@@ -49,20 +52,13 @@ pub(crate) enum Life {
 /// An event in the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
-    /// Boxed: an event is some hundred bytes wide, and is handed on several times.
-    pub event: Box<Event>,
+    /// Shared: an event is some hundred bytes wide, and is handed on several times.
+    pub event: Arc<Event>,
     pub depth: i32,
     pub input: Option<InputRef>,
     pub opens: Option<BranchOpening>,
     /// The log already tells that it is pending.
     pub logged: bool,
-}
-
-impl Queued {
-    /// The branch that it belongs to.
-    pub fn branch(&self) -> Option<(String, String)> {
-        Some((self.event.scope.clone()?, self.event.branch.clone()?))
-    }
 }
 
 /// An event that came before its wait.
@@ -80,20 +76,21 @@ pub struct Execution {
     pub(crate) life: Life,
     pub(crate) records: Records,
     pub(crate) queue: VecDeque<Queued>,
-    pub(crate) queued_in: HashMap<(String, String), usize>,
+    /// How many of the queue belong to each branch.
+    pub(crate) queued_in: ByBranch<usize>,
     /// The events that timers keep, by the timer.
-    pub(crate) timer_events: BTreeMap<String, Box<Event>>,
+    pub(crate) timer_events: BTreeMap<String, Arc<Event>>,
     /// What came before its wait, oldest first.
     pub(crate) early: VecDeque<Early>,
     /// Bytes that `data` has at most, where they were counted: patches add to it what they could have added.
     data_bytes: Option<usize>,
     pub(crate) current: Option<Box<Current>>,
     /// The newest published event, held until it is known whether what it left is pending.
-    pub(crate) held: Option<(Box<Event>, Option<InputRef>)>,
+    pub(crate) held: Option<(Arc<Event>, Option<InputRef>)>,
     pub(crate) handled_in_step: u32,
     pub(crate) root_changed: bool,
     pub(crate) scopes_changed: BTreeSet<String>,
-    pub(crate) branches_changed: BTreeSet<(String, String)>,
+    pub(crate) branches_changed: ByBranch<()>,
     /// Scopes that no record was written of yet.
     pub(crate) scopes_unwritten: BTreeSet<String>,
 }
@@ -105,7 +102,7 @@ impl Execution {
             life,
             records: Records::default(),
             queue: VecDeque::new(),
-            queued_in: HashMap::new(),
+            queued_in: ByBranch::default(),
             timer_events: BTreeMap::new(),
             early: VecDeque::new(),
             data_bytes: None,
@@ -114,7 +111,7 @@ impl Execution {
             handled_in_step: 0,
             root_changed: false,
             scopes_changed: BTreeSet::new(),
-            branches_changed: BTreeSet::new(),
+            branches_changed: ByBranch::default(),
             scopes_unwritten: BTreeSet::new(),
         }
     }
@@ -138,7 +135,7 @@ impl Execution {
         for pending in std::mem::take(&mut context.pending) {
             let input = pending.input.map(|position| InputRef { position, redrive: pending.redrive.max(0) as u32 });
             execution.push(Queued {
-                event: Box::new(schemas.read_event(&pending.event)?),
+                event: Arc::new(schemas.read_event(&pending.event)?),
                 depth: pending.depth,
                 logged: input.is_none(),
                 input,
@@ -147,11 +144,11 @@ impl Execution {
         }
         for kept in std::mem::take(&mut context.timer_events) {
             let event = schemas.read_event(&kept.event)?;
-            execution.timer_events.insert(kept.timer_id, Box::new(event));
+            execution.timer_events.insert(kept.timer_id, Arc::new(event));
         }
         for early in std::mem::take(&mut context.early) {
             let input = InputRef { position: early.input, redrive: early.redrive.max(0) as u32 };
-            let event = Box::new(schemas.read_event(&early.event)?);
+            let event = Arc::new(schemas.read_event(&early.event)?);
             let queued = Queued { event, depth: 0, input: Some(input), opens: None, logged: false };
             execution.early.push_back(Early { queued, until: early.until });
         }
@@ -229,7 +226,7 @@ impl Execution {
     /// Bytes that `data` has at most. Counted once: a patch adds no more than its own length.
     pub(crate) fn data_bytes_at_most(&mut self) -> usize {
         let data = self.records.context.as_ref().map(|context| &context.data);
-        *self.data_bytes.get_or_insert_with(|| data.map_or(0, |data| data.to_string().len()))
+        *self.data_bytes.get_or_insert_with(|| data.map_or(0, |data| json::length(data)))
     }
 
     /// A patch of so many bytes is folded in.
@@ -243,16 +240,19 @@ impl Execution {
     }
 
     pub(crate) fn push(&mut self, queued: Queued) {
-        if let Some(branch) = queued.branch() {
-            *self.queued_in.entry(branch).or_default() += 1;
+        if let Some((scope, branch)) = queued.event.place() {
+            match self.queued_in.get_mut(scope, branch) {
+                Some(count) => *count += 1,
+                None => self.queued_in.insert(scope, branch, 1),
+            }
         }
         self.queue.push_back(queued);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Queued> {
         let queued = self.queue.pop_front()?;
-        if let Some(branch) = queued.branch()
-            && let Some(count) = self.queued_in.get_mut(&branch)
+        if let Some((scope, branch)) = queued.event.place()
+            && let Some(count) = self.queued_in.get_mut(scope, branch)
         {
             *count -= 1;
         }
@@ -271,22 +271,20 @@ impl Execution {
 
     /// Makes a branch's record known, where it exists.
     pub(crate) fn load_branch(&mut self, scope: &str, branch: &str, store: &dyn RecordStore) -> Option<&Branch> {
-        let key = (scope.to_owned(), branch.to_owned());
-        if !self.records.branches.contains_key(&key)
+        if self.records.branches.get(scope, branch).is_none()
             && let Some(found) = store.branch(&self.id, scope, branch)
         {
-            self.records.branches.insert(key.clone(), found);
+            self.records.branches.insert(scope, branch, found);
         }
-        self.records.branches.get(&key)
+        self.records.branches.get(scope, branch)
     }
 
     /// All branches of a scope that have begun, in the order of the fan-out.
     pub(crate) fn all_branches(&self, scope: &str, store: &dyn RecordStore) -> Vec<Branch> {
         let mut all: BTreeMap<String, Branch> =
             store.branches(&self.id, scope).into_iter().map(|branch| (branch.branch.clone(), branch)).collect();
-        let from = (scope.to_owned(), String::new());
-        for ((_, name), branch) in self.records.branches.range(from..).take_while(|((s, _), _)| s == scope) {
-            all.insert(name.clone(), branch.clone());
+        for (name, branch) in self.records.branches.of_scope(scope) {
+            all.insert(name.to_owned(), branch.clone());
         }
         let mut branches: Vec<Branch> = all.into_values().collect();
         branches.sort_by_key(|branch| branch.ordinal);
@@ -305,16 +303,16 @@ impl Execution {
         let unwritten = std::mem::take(&mut self.scopes_unwritten);
         if self.stub().is_some_and(|stub| stub.status == WorkflowStatus::Success) {
             self.scopes_changed.retain(|scope| !unwritten.contains(scope));
-            self.branches_changed.retain(|(scope, _)| !unwritten.contains(scope));
+            self.branches_changed.retain_scopes(|scope| !unwritten.contains(scope));
         }
         for scope in std::mem::take(&mut self.scopes_changed) {
             if let Some(record) = self.records.scopes.get(&scope) {
                 changed.push((self.inner_key(&scope, None), schemas.write_scope(record)?));
             }
         }
-        for (scope, branch) in std::mem::take(&mut self.branches_changed) {
-            if let Some(record) = self.records.branches.get(&(scope.clone(), branch.clone())) {
-                changed.push((self.inner_key(&scope, Some(branch)), schemas.write_branch(record)?));
+        for (scope, branch, ()) in std::mem::take(&mut self.branches_changed).iter() {
+            if let Some(record) = self.records.branches.get(scope, branch) {
+                changed.push((self.inner_key(scope, Some(branch.to_owned())), schemas.write_branch(record)?));
             }
         }
         if std::mem::take(&mut self.root_changed)

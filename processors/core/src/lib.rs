@@ -5,10 +5,12 @@
 pub mod apply;
 pub mod approval;
 pub mod budget;
+mod by_branch;
 mod channel;
 pub mod codec;
 pub mod command;
 pub mod context;
+mod data;
 pub mod dialect;
 pub mod effect;
 mod error_code;
@@ -35,8 +37,10 @@ pub mod usd;
 mod workflow;
 
 pub use async_trait::async_trait;
+pub use by_branch::ByBranch;
 pub use channel::Channel;
 pub use command::WorkflowCommand;
+pub use data::Data;
 pub use dialect::Dialect;
 pub use error_code::ErrorCode;
 pub use event::{Event, Micros};

@@ -78,8 +78,8 @@ impl Outcome {
     }
 
     /// Completes the execution.
-    pub fn complete(mut self, result: Value) -> Outcome {
-        self.complete = Some(result);
+    pub fn complete(mut self, result: impl Into<Value>) -> Outcome {
+        self.complete = Some(result.into());
         self
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
 
+use crate::data::Data;
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
 use crate::outcome::Outcome;
@@ -57,7 +57,7 @@ pub enum OnFailure {
 pub struct TaskContext {
     /// The workflow's data, to be changed in place. The difference is recorded as an RFC 7396 merge patch,
     /// so a null set here removes the key. It must stay an object.
-    pub data: Value,
+    pub data: Data,
     /// The execution.
     pub execution_id: String,
     /// The workflow.
@@ -108,7 +108,7 @@ impl std::fmt::Debug for TaskCall {
 #[derive(Clone, Debug)]
 pub struct TaskRun {
     /// What it decided and the data as it left them, or how it failed.
-    pub result: Result<(Outcome, Value), TaskFailure>,
+    pub result: Result<(Outcome, Data), TaskFailure>,
     /// How long it ran, in milliseconds.
     pub duration_ms: f64,
 }

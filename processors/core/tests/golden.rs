@@ -49,7 +49,7 @@ fn check_fold(turns: &[GoldenRecord], schemas: &Schemas) {
                 match &inner.branch {
                     None => assert_eq!(records.scopes[&inner.scope], schemas.read_scope(bytes).unwrap()),
                     Some(branch) => {
-                        let folded = &records.branches[&(inner.scope.clone(), branch.clone())];
+                        let folded = records.branches.get(&inner.scope, branch).unwrap();
                         assert_eq!(*folded, schemas.read_branch(bytes).unwrap());
                     }
                 }

@@ -106,7 +106,7 @@ mod tests {
             &self.1
         }
         async fn handle_event(&self, _: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
-            context.data = serde_json::json!({"ran": true});
+            context.data = serde_json::json!({"ran": true}).into();
             match self.0 {
                 Way::Returns => {}
                 Way::Panics => panic!("on purpose"),
@@ -126,7 +126,7 @@ mod tests {
         let (_health, mut lanes) = crate::health::Health::new(1, Duration::from_secs(60));
         let tasks = InlineTasks::new(runtime.handle().clone(), deadline, lanes.remove(0));
         let context = TaskContext {
-            data: serde_json::json!({}),
+            data: serde_json::json!({}).into(),
             execution_id: "e".into(),
             workflow_id: "w".into(),
             attempt: 1,

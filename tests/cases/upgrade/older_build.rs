@@ -183,7 +183,7 @@ impl OlderBuild {
     fn judge_fold(&self, records: &[GoldenRecord], schemas: &Schemas, wrong: &mut BTreeSet<String>) {
         let mut folded: BTreeMap<String, Records> = BTreeMap::new();
         for mut event in events(records, schemas) {
-            event.effects.retain(|effect| self.manifest.effect_kinds.contains(&effect.kind));
+            event.effects.retain(|effect| self.manifest.effect_kinds.contains(&*effect.kind));
             if let Err(error) = folded.entry(event.execution_id.clone()).or_default().fold_event(&event) {
                 wrong.insert(format!("{}: {error}", event.execution_id));
             }
@@ -199,7 +199,7 @@ impl OlderBuild {
                         }
                         Some(branch) => (
                             &inner.execution_id,
-                            of.and_then(|f| json(f.branches.get(&(inner.scope.clone(), branch.clone())))),
+                            of.and_then(|f| json(f.branches.get(&inner.scope, branch))),
                             "thalweg.Branch",
                         ),
                     }

@@ -96,7 +96,7 @@ fn leave_out(observed: &Observed, root: &Context, history: &History, folded: &mu
         payloads.filter_map(|payload| Some(payload.get("results_in")?.get("scope")?.as_str()?.to_owned())).collect();
     let is_left = |scope: &str| stored.contains(scope) || referred.contains(scope);
     folded.scopes.retain(|scope, _| is_left(scope));
-    folded.branches.retain(|(scope, _), _| is_left(scope));
+    folded.branches.retain_scopes(is_left);
 }
 
 /// The scopes and branches, each way.
@@ -121,7 +121,7 @@ fn check_inner_records(observed: &Observed, execution: &str, folded: &Records, f
             Stored::Root(_) | Stored::Branch(_) => vec!["is no scope".to_owned()],
         });
     }
-    for ((scope, name), branch) in &folded.branches {
+    for (scope, name, branch) in folded.branches.iter() {
         compare(key(scope, Some(name)), &|stored| match stored {
             Stored::Branch(stored) => differences::<Branch>(branch, stored),
             Stored::Root(_) | Stored::Scope(_) => vec!["is no branch".to_owned()],

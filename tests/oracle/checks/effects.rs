@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn an_effect_of_unknown_kind() {
         let mut observed = made::observed();
-        made::event_with_effect(&mut observed, "created").effects[0].kind = "dreamt".to_owned();
+        made::event_with_effect(&mut observed, "created").effects[0].kind = "dreamt".into();
         assert_found(&observed, &[Kind::Unreadable]);
     }
 }

@@ -1,5 +1,7 @@
 //! An input arrives: duplicate, illegal, or queued.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{Action, DeadLetter, Step, command, redrive, report};
@@ -118,7 +120,7 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
             .filter(|_| report::tracks(event))
             .or_else(|| workflow.map(|workflow| workflow.version.clone())),
         status: WorkflowStatus::Pending,
-        data: json!({}),
+        data: json!({}).into(),
         correlation_id: event.correlation_id.clone().unwrap_or_else(|| execution.id.clone()),
         created_at: step.now,
         updated_at: step.now,
@@ -170,8 +172,8 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
             return Verdict::Reject("nobody waits for this approval".to_owned());
         }
     }
-    if let (Some(scope), Some(branch)) = (event.scope.clone(), event.branch.clone())
-        && !branch_is_known(execution, &scope, &branch, step)
+    if let Some((scope, branch)) = event.place()
+        && !branch_is_known(execution, scope, branch, step)
     {
         return Verdict::Refuse(Refusal::new(
             ErrorCode::ScopeUnknown,
@@ -183,7 +185,7 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
 
 fn branch_is_known(execution: &mut Execution, scope: &str, branch: &str, step: &Step) -> bool {
     let first_is_queued =
-        execution.queued_in.get(&(scope.to_owned(), branch.to_owned())).is_some_and(|count| *count > 0);
+        execution.queued_in.get(scope, branch).is_some_and(|count| *count > 0);
     execution.load_scope(scope, step.store).is_some()
         && (first_is_queued || execution.load_branch(scope, branch, step.store).is_some())
 }
@@ -210,7 +212,7 @@ fn take(
         return;
     }
     let queued =
-        Queued { event: Box::new(inbound.event), depth: 0, input: Some(inbound.input), opens: None, logged: false };
+        Queued { event: Arc::new(inbound.event), depth: 0, input: Some(inbound.input), opens: None, logged: false };
     if execution.is_closed() {
         // What reopens it comes before what its end had left.
         execution.life = Life::Open;
@@ -248,7 +250,7 @@ pub(super) fn rejection(execution: &Execution, event: &Event, input: &InputRef, 
     if execution.life == Life::Open {
         rejected.workflow_id = execution.context().map(|context| context.workflow_id.clone());
     }
-    Action::Publish(Box::new(rejected), Some(input.position.clone()))
+    Action::Publish(Arc::new(rejected), Some(input.position.clone()))
 }
 
 /// Is this branch done, or its scope?

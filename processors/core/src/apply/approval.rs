@@ -1,5 +1,7 @@
 //! A task asks people, and goes on or fails as they decide.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::branch::{self, ENGINE, Ending};
@@ -75,12 +77,13 @@ pub(super) fn decide(
             let status = TaskStatus::PermanentlyFailed;
             let state = TaskState { task_id: asked_by.to_owned(), status, attempt: 1, failures: failures + 1 };
             current.add(execution, Effect::Task(state));
-            match current.branch() {
+            let event = Arc::clone(&current.event);
+            match event.place() {
                 Some((scope, name)) => {
                     let result = Json::from(&json!({"code": REJECTED, "message": message}));
                     let ending = Ending::With(BranchStatus::Failed, Some(result));
-                    execution.load_branch(&scope, &name, step.store);
-                    branch::done(execution, current, &scope, &name, ending, step, actions);
+                    execution.load_branch(scope, name, step.store);
+                    branch::done(execution, current, scope, name, ending, step, actions);
                 }
                 None => {
                     let error = Some(outcome::error_of(REJECTED, &message));

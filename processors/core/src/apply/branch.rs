@@ -1,5 +1,7 @@
 //! Branches end, scopes join.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Action, Closing, Current, Notice, Step, admit, cancel, outcome};
@@ -32,7 +34,7 @@ pub(super) fn done(
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
-    let record = execution.records.branches.get(&(scope.to_owned(), branch.to_owned()));
+    let record = execution.records.branches.get(scope, branch);
     let Some(open) = record.filter(|record| record.status == BranchStatus::Open) else { return };
     let has_scopes = open.open_scopes > 0;
     if execution.load_scope(scope, step.store).is_none_or(|record| record.status != ScopeStatus::Open) {
@@ -53,20 +55,21 @@ pub(super) fn done(
 /// After the tasks of an event: its branch may have ended, and with it the scope, and so on upwards.
 pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
     propagate_failure(execution, current, step, actions);
-    if let Some((scope, branch)) = current.branch() {
+    let event = Arc::clone(&current.event);
+    if let Some((scope, branch)) = event.place() {
         if !current.late {
-            mark_handled(execution, current, &scope, &branch, step);
+            mark_handled(execution, current, scope, branch, step);
             // A task that gave up may run again on this event: its branch is not done.
             if !current.failed && !is_tried_again(execution, current) {
-                end_by_type(execution, current, &scope, &branch, step, actions);
+                end_by_type(execution, current, scope, branch, step, actions);
             }
-            end_by_quiescence(execution, current, &scope, &branch, step, actions);
+            end_by_quiescence(execution, current, scope, branch, step, actions);
         }
-        join(execution, current, &scope, step, actions);
+        join(execution, current, scope, step, actions);
     }
     for scope in std::mem::take(&mut current.opened) {
         actions.push(Action::Notice(Notice::ScopeOpened));
-        let lost = current.branch().is_some_and(|(of, branch)| admit::is_late(execution, &of, &branch, step));
+        let lost = event.place().is_some_and(|(of, branch)| admit::is_late(execution, of, branch, step));
         let open = execution.records.scopes.get(&scope).is_some_and(|record| record.status == ScopeStatus::Open);
         if lost && open {
             cancel::scope(execution, current, &scope, step, actions);
@@ -79,7 +82,7 @@ pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &St
 
 /// A scope's failure that no task handles fails what the scope is part of.
 fn propagate_failure(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
-    let event = &current.event;
+    let event = Arc::clone(&current.event);
     let is_failure = current.input.is_none()
         && event.status.as_deref() == Some(ScopeStatus::Failed.as_str())
         && event.source.as_deref() == Some(ENGINE);
@@ -87,11 +90,11 @@ fn propagate_failure(execution: &mut Execution, current: &mut Current, step: &St
         return;
     }
     let message = format!("scope failed and no task handles {}", event.event_type);
-    match current.branch() {
+    match event.place() {
         Some((scope, branch)) => {
             let result = Json::from(&json!({"code": "SCOPE_FAILED", "message": message}));
             let ending = Ending::With(BranchStatus::Failed, Some(result));
-            done(execution, current, &scope, &branch, ending, step, actions);
+            done(execution, current, scope, branch, ending, step, actions);
         }
         None if current.closing.is_none() => {
             current.closing = Some(Closing {
@@ -109,7 +112,7 @@ pub(super) const ENGINE: &str = "thalweg";
 
 fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str, step: &Step) {
     execution.load_branch(scope, branch, step.store);
-    let Some(record) = execution.records.branches.get(&(scope.to_owned(), branch.to_owned())) else { return };
+    let Some(record) = execution.records.branches.get(scope, branch) else { return };
     // That a wait was in vain is no work of the branch: what it leads to is.
     if record.status != BranchStatus::Open || current.event.event_type == WAITING_TIMED_OUT {
         return;
@@ -164,7 +167,7 @@ fn end_by_type(
     let ends = execution
         .records
         .branches
-        .get(&(scope.to_owned(), branch.to_owned()))
+        .get(scope, branch)
         .is_some_and(|record| record.ends_on.as_deref() == Some(current.event.event_type.as_str()));
     if ends {
         done(execution, current, scope, branch, Ending::ByPayload, step, actions);
@@ -180,14 +183,14 @@ fn end_by_quiescence(
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
-    let key = (scope.to_owned(), branch.to_owned());
-    let (Some(record), Some(context)) = (execution.records.branches.get(&key), execution.context()) else { return };
+    let record = execution.records.branches.get(scope, branch);
+    let (Some(record), Some(context)) = (record, execution.context()) else { return };
     let in_branch =
         |s: &Option<String>, b: &Option<String>| s.as_deref() == Some(scope) && b.as_deref() == Some(branch);
     let dry = record.handled
         && record.open_scopes == 0
         && record.ends_on.is_none()
-        && execution.queued_in.get(&key).is_none_or(|count| *count == 0)
+        && execution.queued_in.get(scope, branch).is_none_or(|count| *count == 0)
         && !current.emitted.iter().any(|queued| in_branch(&queued.event.scope, &queued.event.branch))
         && !context.waits.iter().any(|wait| in_branch(&wait.scope, &wait.branch))
         && !context.timers.iter().any(|timer| timer.is_of(scope, branch));
@@ -246,7 +249,7 @@ fn completion(execution: &mut Execution, current: &Current, scope: &Scope, statu
         }
     }
     event.payload = Some(Json::from(&payload));
-    Queued { event: Box::new(event), depth: current.depth + 1, input: None, opens: None, logged: false }
+    Queued { event: Arc::new(event), depth: current.depth + 1, input: None, opens: None, logged: false }
 }
 
 /// Bytes of a branch's entry in the results beside its name and result: `"":{"status":"NOT_REQUIRED","result":},`.

@@ -1,5 +1,7 @@
 //! What a task used up is added, and limits that it ran into are told, each once.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::branch::ENGINE;
@@ -146,7 +148,7 @@ fn escalate(
     event.scope = None;
     event.branch = None;
     let depth = current.depth + 1;
-    current.emitted.push(Queued { event: Box::new(event), depth, input: None, opens: None, logged: false });
+    current.emitted.push(Queued { event: Arc::new(event), depth, input: None, opens: None, logged: false });
 }
 
 /// Folds what was used.

@@ -1,5 +1,7 @@
 //! An execution ends, or comes to a standstill.
 
+use std::sync::Arc;
+
 use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, cut, outcome, reply};
 use crate::channel::Channel;
 use crate::context::Stub;
@@ -128,8 +130,9 @@ fn publish_left(execution: &mut Execution, queued: &mut Queued, step: &Step, act
     }
     outcome::publish_remark(execution, queued.event.as_ref().clone(), step, Vec::new(), actions);
     if let Some((published, _)) = &execution.held {
-        queued.event.sequence = published.sequence;
-        queued.event.recorded_at = published.recorded_at;
+        let event = Arc::make_mut(&mut queued.event);
+        event.sequence = published.sequence;
+        event.recorded_at = published.recorded_at;
     }
 }
 

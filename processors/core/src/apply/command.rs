@@ -1,5 +1,7 @@
 //! Commands to an execution: they are carried out when they come, before anything that is pending.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::admit::Verdict;
@@ -91,12 +93,12 @@ fn said(reason: Option<String>) -> Option<Json> {
 /// published.
 pub(super) fn park(execution: &mut Execution, inbound: Inbound, step: &Step, actions: &mut Vec<Action>) {
     let queued =
-        Queued { event: Box::new(inbound.event), depth: 0, input: Some(inbound.input), opens: None, logged: false };
+        Queued { event: Arc::new(inbound.event), depth: 0, input: Some(inbound.input), opens: None, logged: false };
     let Some(Queued { mut event, input, .. }) = early::keep(execution, queued, step) else { return };
-    handle::number(execution, &mut event, step);
+    handle::number(execution, Arc::make_mut(&mut event), step);
     let is_log = event.message_class == MessageClass::Log.as_str();
-    let place = handle::place(execution, &mut event, !is_log, step);
-    let mut current = Current::of_input(event.as_ref().clone(), 0, input);
+    let place = handle::place(execution, Arc::make_mut(&mut event), !is_log, step);
+    let mut current = Current::of_input(Arc::clone(&event), 0, input);
     if let Some(wait_id) = place.answers {
         wait::answered(execution, &mut current, &wait_id);
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));

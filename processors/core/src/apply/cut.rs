@@ -1,8 +1,11 @@
 //! The step ends: what is still queued waits as `pending`.
 
+use std::sync::Arc;
+
 use super::{Action, Step, close, outcome};
 use crate::effect::{Effect, PendingRef};
 use crate::execution::{Execution, Queued, kept_bytes};
+use crate::json;
 use crate::limits::PENDING_MAX;
 
 pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
@@ -30,7 +33,7 @@ pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Acti
         && let Some((event, _)) = &mut execution.held
     {
         let effect = Effect::PendingAdded(added);
-        event.effects.push(effect.record());
+        Arc::make_mut(event).effects.push(effect.record());
         execution.records.fold(effect, event);
     }
     outcome::release(execution, actions);
@@ -63,7 +66,7 @@ fn over_the_cap<'a>(
     }
     let queued: usize = queue.map(|q| kept_bytes(&q.event)).sum::<usize>() + execution.kept_bytes();
     let cap = step.limits.context_max_bytes;
-    let context = execution.context().map_or(0, |c| c.data.to_string().len() + c.bytes_beside_data());
+    let context = execution.context().map_or(0, |c| json::length(&c.data) + c.bytes_beside_data());
     (queued + context > cap)
         .then(|| format!("the context with its pending events would have over {cap} bytes (context.max.bytes)"))
 }

@@ -4,6 +4,7 @@
 
 use super::{Action, Step, handle};
 use crate::execution::{Early, Execution, Queued, kept_bytes};
+use crate::json;
 use crate::limits::EARLY_MAX;
 
 /// Keeps an answer that no wait is open for; hands back what is to be handled now. Where there is no room for it it is
@@ -18,7 +19,7 @@ pub(super) fn keep(execution: &mut Execution, queued: Queued, step: &Step) -> Op
         && handle::wait_of(context, event, handle::origin(context, event)).is_none();
     let has_room = || {
         let beside = context.bytes_beside_data() + execution.kept_bytes() + kept_bytes(event);
-        execution.early.len() < EARLY_MAX && context.data.to_string().len() + beside <= step.limits.context_max_bytes
+        execution.early.len() < EARLY_MAX && json::length(&context.data) + beside <= step.limits.context_max_bytes
     };
     if !is_early || !has_room() {
         return Some(queued);

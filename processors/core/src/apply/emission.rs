@@ -1,5 +1,7 @@
 //! What an outcome emits: events and scopes with their derived ids.
 
+use std::sync::Arc;
+
 use super::outcome::{invalid, name, optional_name, returned, scope_event};
 use super::timer::{self, Setting};
 use super::{Current, Step};
@@ -38,7 +40,7 @@ impl Emission<'_> {
         id
     }
 
-    pub fn event(&mut self, new: &NewEvent, branch: Option<(String, String)>) -> Result<Queued, TaskFailure> {
+    pub fn event(&mut self, new: &NewEvent, branch: Option<(&str, &str)>) -> Result<Queued, TaskFailure> {
         if is_reserved(&new.event_type) {
             return Err(invalid(format!("event type {:?} is the engine's own and can't be emitted", new.event_type)));
         }
@@ -50,14 +52,16 @@ impl Emission<'_> {
         event.message_class = class.as_str().to_owned();
         event.channel = new.channel.unwrap_or(Channel::default_for(class)).as_str().to_owned();
         event.payload = returned("payload", &new.payload, self.step)?;
-        (event.scope, event.branch) = branch.unzip();
-        Ok(Queued { event: Box::new(event), depth: self.current.depth + 1, input: None, opens: None, logged: false })
+        if branch != event.place() {
+            (event.scope, event.branch) = branch.map(|(scope, name)| (scope.to_owned(), name.to_owned())).unzip();
+        }
+        Ok(Queued { event: Arc::new(event), depth: self.current.depth + 1, input: None, opens: None, logged: false })
     }
 
     pub fn timer(&mut self, new: &NewTimer) -> Result<Setting, TaskFailure> {
         let due_at = timer::due_at(new, self.step.now)?;
         let timer_id = self.id();
-        let kept = self.event(&new.event, self.current.branch())?;
+        let kept = self.event(&new.event, self.current.event.place())?;
         let (scope, branch) = (self.current.event.scope.as_deref(), self.current.event.branch.as_deref());
         let timer = Timer {
             name: Some(name("timer.name", &new.name)?),
@@ -75,7 +79,7 @@ impl Emission<'_> {
         };
         let due_at = timer::after(timeout_ms, self.step.now)?;
         let timer_id = self.id();
-        let kept = wait.on_timeout.as_ref().map(|new| self.event(new, self.current.branch())).transpose()?;
+        let kept = wait.on_timeout.as_ref().map(|new| self.event(new, self.current.event.place())).transpose()?;
         let event = kept.map(|queued| queued.event);
         let (scope, branch) = (self.current.event.scope.as_deref(), self.current.event.branch.as_deref());
         let timer = Timer {
@@ -101,7 +105,7 @@ impl Emission<'_> {
                 not_required.push(branch_name);
                 continue;
             };
-            let mut first = self.event(event, Some((id.clone(), branch_name)))?;
+            let mut first = self.event(event, Some((&id, &branch_name)))?;
             let ends_on = optional_name("ends_on", branch.ends_on.as_deref())?;
             first.opens = Some(BranchOpening { ordinal: ordinal as i32, ends_on });
             first_events.push(first);

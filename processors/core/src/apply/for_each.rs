@@ -1,6 +1,7 @@
 //! A branch for each item: a chunk of them begins at a time.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ impl Emission<'_> {
                 channel: for_each.channel,
                 message_class: Some(for_each.message_class.unwrap_or(MessageClass::Command)),
             };
-            let mut first = self.event(&event, Some((scope.to_owned(), index.to_string())))?;
+            let mut first = self.event(&event, Some((scope, &index.to_string())))?;
             first.opens = Some(BranchOpening { ordinal: index as i32, ends_on: ends_on.clone() });
             first_events.push(first);
         }
@@ -112,7 +113,7 @@ pub(super) fn begin_more(
         event.branch = Some(ordinal.to_string());
         let opens = Some(BranchOpening { ordinal, ends_on: opening.ends_on.clone() });
         current.emitted.push(Queued {
-            event: Box::new(event),
+            event: Arc::new(event),
             depth: current.depth,
             input: None,
             opens,

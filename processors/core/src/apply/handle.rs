@@ -46,11 +46,12 @@ pub(super) fn handle(
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
-    let Queued { mut event, depth, input, opens, logged } = queued;
-    number(execution, &mut event, step);
+    let Queued { event: mut shared, depth, input, opens, logged } = queued;
+    let event = Arc::make_mut(&mut shared);
+    number(execution, event, step);
     let is_log = event.message_class == MessageClass::Log.as_str();
-    let place = place(execution, &mut event, input.is_some() && !is_log, step);
-    let mut current = Current::of_input(*event, depth, input);
+    let place = place(execution, event, input.is_some() && !is_log, step);
+    let mut current = Current::of_input(shared, depth, input);
     if logged {
         current.add(execution, Effect::PendingTaken(PendingRef { event_id: current.event.event_id.clone(), depth }));
     }
@@ -89,10 +90,12 @@ pub(super) fn handle(
 
 /// The first event of a branch opens it, and where it is the last of those that a for-each began, begins the next.
 pub(super) fn open_branch(execution: &mut Execution, current: &mut Current, opening: BranchOpening, step: &Step) {
-    let Some((scope, branch)) = current.branch() else { return };
+    let event = Arc::clone(&current.event);
+    let Some((scope, branch)) = event.place() else { return };
     if !current.late {
-        for_each::begin_more(execution, current, &scope, &opening, step);
+        for_each::begin_more(execution, current, scope, &opening, step);
     }
+    let (scope, branch) = (scope.to_owned(), branch.to_owned());
     let opened = BranchOpened { scope, branch, ordinal: opening.ordinal, ends_on: opening.ends_on };
     current.add(execution, Effect::BranchOpened(opened));
 }
@@ -103,15 +106,21 @@ pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) 
     context.updated_at = step.now;
     event.sequence = context.sequence;
     event.recorded_at = Some(step.now);
-    event.execution_id.clone_from(&context.execution_id);
+    if event.execution_id != context.execution_id {
+        event.execution_id.clone_from(&context.execution_id);
+    }
     keep_workflow(event, &context.workflow_id);
-    event.workflow_version.clone_from(&context.workflow_version);
+    if event.workflow_version != context.workflow_version {
+        event.workflow_version.clone_from(&context.workflow_version);
+    }
 }
 
 /// An event is of its execution's workflow; where it names another that is kept beside it.
 fn keep_workflow(event: &mut Event, workflow_id: &str) {
+    if event.workflow_id.as_deref() == Some(workflow_id) {
+        return;
+    }
     if let Some(own) = event.workflow_id.replace(workflow_id.to_owned())
-        && own != workflow_id
     {
         event.ext.insert("workflow_id".to_owned(), crate::json::Json::from(&serde_json::Value::from(own)));
     }
@@ -143,10 +152,7 @@ pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: 
             event.correlation_id = Some(context.correlation_id.clone());
         }
     }
-    let late = match (event.scope.clone(), event.branch.clone()) {
-        (Some(scope), Some(branch)) => admit::is_late(execution, &scope, &branch, step),
-        _ => false,
-    };
+    let late = event.place().is_some_and(|(scope, branch)| admit::is_late(execution, scope, branch, step));
     Place { late, answers, asked_by }
 }
 
@@ -243,9 +249,9 @@ pub(super) fn next_task(execution: &mut Execution, step: &Step, actions: &mut Ve
 
 impl Current {
     /// An event that is to be handled.
-    pub fn new(event: Event, depth: i32) -> Current {
+    pub fn new(event: impl Into<Arc<Event>>, depth: i32) -> Current {
         Current {
-            event: Arc::new(event),
+            event: event.into(),
             carrier: None,
             depth,
             input: None,
@@ -269,7 +275,7 @@ impl Current {
     }
 
     /// The same of an event that came with this input, where it came with one.
-    pub fn of_input(event: Event, depth: i32, input: Option<InputRef>) -> Current {
+    pub fn of_input(event: impl Into<Arc<Event>>, depth: i32, input: Option<InputRef>) -> Current {
         let mut current = Current::new(event, depth);
         current.attempt.redrive = input.as_ref().map_or(0, |input| input.redrive);
         current.input = input;
@@ -284,11 +290,6 @@ impl Current {
     /// Is it kept only, and changes nothing?
     pub fn is_log(&self) -> bool {
         self.event.message_class == MessageClass::Log.as_str()
-    }
-
-    /// The branch of the event.
-    pub fn branch(&self) -> Option<(String, String)> {
-        Some((self.event.scope.clone()?, self.event.branch.clone()?))
     }
 
     /// Its branch or scope is done: it is told so, and no task handles it.
@@ -339,11 +340,15 @@ impl Current {
 
 impl Execution {
     fn mark_branch(&mut self, scope: &str, branch: &str) {
-        self.branches_changed.insert((scope.to_owned(), branch.to_owned()));
+        if self.branches_changed.get(scope, branch).is_none() {
+            self.branches_changed.insert(scope, branch, ());
+        }
     }
 
     fn mark_scope(&mut self, scope: &str, parent_scope: Option<&str>, parent_branch: Option<&str>) {
-        self.scopes_changed.insert(scope.to_owned());
+        if !self.scopes_changed.contains(scope) {
+            self.scopes_changed.insert(scope.to_owned());
+        }
         if let (Some(scope), Some(branch)) = (parent_scope, parent_branch) {
             self.mark_branch(scope, branch);
         }

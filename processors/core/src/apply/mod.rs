@@ -70,7 +70,7 @@ pub enum Input {
 #[derive(Debug)]
 pub enum Action {
     /// Write this event to its channel; `input` is the position of the inbox record that it is, where it is one.
-    Publish(Box<Event>, Option<String>),
+    Publish(Arc<Event>, Option<String>),
     /// Run this task and hand back what became of it.
     RunTask(TaskCall),
     /// Write this to the dead letters.
@@ -158,7 +158,7 @@ pub(crate) struct Attempt {
 pub(crate) struct Current {
     pub event: Arc<Event>,
     /// What is published, and has the effects, in place of an event that was published before.
-    pub carrier: Option<Box<Event>>,
+    pub carrier: Option<Arc<Event>>,
     pub depth: i32,
     pub input: Option<InputRef>,
     pub attempt: Attempt,

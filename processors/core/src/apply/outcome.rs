@@ -1,5 +1,7 @@
 //! What a task decided is folded in; after the last task the event is finished and published.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::branch::Ending;
@@ -12,13 +14,14 @@ use super::{
 use crate::approval::DECIDED;
 use crate::budget::Usage;
 use crate::context::{Context, ProcessedEvent, Wait};
+use crate::data::Data;
 use crate::effect::{Effect, StatusChanged, tried};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError, Micros, RecordedEffect};
 use crate::execution::{self, Execution, Queued};
 use crate::identity;
 use crate::inbound::is_reserved;
-use crate::json::{Json, check_depth};
+use crate::json::{self, Json, check_depth};
 use crate::limits::{NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, TIMERS_MAX, WAITS_MAX, cut_message};
 use crate::merge_patch;
 use crate::outcome::Outcome;
@@ -37,7 +40,7 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
     current.duration_ms += run.duration_ms;
     let data_bytes = execution.data_bytes_at_most();
     let decided = match run.result {
-        Ok((outcome, after)) => decide(execution, &current, task_id, outcome, &after, data_bytes, step),
+        Ok((outcome, after)) => decide(execution, &current, task_id, outcome, after, data_bytes, step),
         Err(failure) => Err(failure),
     };
     match decided {
@@ -67,7 +70,7 @@ struct Decision {
     effects_bytes: usize,
     emitted: Vec<Queued>,
     /// The events that timers keep, by the timer.
-    kept: Vec<(String, Box<Event>)>,
+    kept: Vec<(String, Arc<Event>)>,
     closing: Option<Closing>,
     result: Option<Json>,
     branch_end: Option<Ending>,
@@ -90,8 +93,9 @@ impl Decision {
         if current.closing.is_none() {
             current.closing = self.closing;
         }
-        if let (Some(ending), Some((scope, branch))) = (self.branch_end, current.branch()) {
-            branch::done(execution, current, &scope, &branch, ending, step, actions);
+        let event = Arc::clone(&current.event);
+        if let (Some(ending), Some((scope, branch))) = (self.branch_end, event.place()) {
+            branch::done(execution, current, scope, branch, ending, step, actions);
         }
     }
 }
@@ -105,7 +109,7 @@ fn decide(
     current: &Current,
     task_id: &str,
     outcome: Outcome,
-    after: &Value,
+    after: Data,
     data_bytes: usize,
     step: &Step,
 ) -> Result<Decision, TaskFailure> {
@@ -114,7 +118,7 @@ fn decide(
     let mut effects = vec![Effect::Task(tried(context, task_id, TaskStatus::Success, current.attempt.number))];
     let mut emitted = Vec::new();
     for event in &outcome.emit {
-        emitted.push(makes.event(event, current.branch())?);
+        emitted.push(makes.event(event, current.event.place())?);
     }
     let mut kept = Vec::new();
     for wait in &outcome.wait_for {
@@ -148,7 +152,7 @@ fn decide(
         asked = Some(approval::asked(execution, current, task_id, interrupt, step));
     }
     if let Some(fan_out) = &outcome.fan_out {
-        let (scope, first_events) = makes.scope(fan_out, after)?;
+        let (scope, first_events) = makes.scope(fan_out, &after)?;
         effects.push(Effect::ScopeOpened(Box::new(scope)));
         emitted.extend(first_events);
     }
@@ -161,7 +165,7 @@ fn decide(
         timer::check_names(&outcome.cancel_timer)?;
         effects.extend(timer::named(execution, current, &outcome.cancel_timer).map(Effect::TimerCancelled));
     }
-    if let Some(patch) = patch_of(&context.data, after)? {
+    if let Some(patch) = patch_of(&context.data, &after)? {
         effects.insert(1, Effect::Patch(patch));
     }
     let recorded = |effect: Effect| {
@@ -219,8 +223,11 @@ pub(super) fn too_large(message: String) -> TaskFailure {
     TaskFailure { code: ErrorCode::ResultTooLarge, task_code: None, message }
 }
 
-fn patch_of(before: &Value, after: &Value) -> Result<Option<serde_json::Map<String, Value>>, TaskFailure> {
-    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+fn patch_of(before: &Data, after: &Data) -> Result<Option<serde_json::Map<String, Value>>, TaskFailure> {
+    if after.is_same(before) {
+        return Ok(None);
+    }
+    let (Value::Object(before), Value::Object(after)) = (&**before, &**after) else {
         return Err(invalid("data must stay a JSON object"));
     };
     let Some(patch) = merge_patch::diff(before, after) else { return Ok(None) };
@@ -275,7 +282,7 @@ fn check_context_size(
     if let Some((patch, _)) = patch {
         merge_patch::merge(&mut data, &Value::Object(patch.clone()));
     }
-    if rest + data.to_string().len() <= cap {
+    if rest + json::length(&data) <= cap {
         return Ok(());
     }
     Err(TaskFailure {
@@ -537,13 +544,14 @@ fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
 /// Hands the finished event on. It is held until it is known whether what follows it is handled in this step.
 pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut Vec<Action>) {
     let handled = current.is_handled();
-    let mut event = current.carrier.map_or_else(|| std::sync::Arc::unwrap_or_clone(current.event), |carrier| *carrier);
+    let mut shared = current.carrier.unwrap_or(current.event);
+    let event = Arc::make_mut(&mut shared);
     event.effects = current.effects;
     // What tells its own duration keeps it.
     if handled && event.duration_ms.is_none() {
         event.duration_ms = Some(current.duration_ms);
     }
-    hold(execution, Box::new(event), current.input, actions);
+    hold(execution, shared, current.input, actions);
 }
 
 /// Publishes an event of the engine about the one before it: numbered, with `effects`, routed to nobody.
@@ -565,12 +573,12 @@ pub(super) fn publish_remark(
         execution.records.fold(effect, &event);
     }
     execution.root_changed = true;
-    hold(execution, Box::new(event), None, actions);
+    hold(execution, Arc::new(event), None, actions);
 }
 
 fn hold(
     execution: &mut Execution,
-    event: Box<Event>,
+    event: Arc<Event>,
     input: Option<crate::inbound::InputRef>,
     actions: &mut Vec<Action>,
 ) {

@@ -75,10 +75,10 @@ pub(super) fn begins(queued: &Queued) -> bool {
 
 fn again(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut Vec<Action>) -> Current {
     let Queued { event: mut command, depth, input, .. } = queued;
-    handle::number(execution, &mut command, step);
+    handle::number(execution, Arc::make_mut(&mut command), step);
     let Ok(request) = Request::of(&command) else {
         // It was read when it was admitted.
-        return Current::of_input(*command, depth, input);
+        return Current::of_input(command, depth, input);
     };
     let Request { task_id, mut event } = request;
     number_as(&mut event, &command);
@@ -126,11 +126,12 @@ fn resume(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut 
     remark.occurred_at = step.now;
     remark.payload = redrive::resumed_payload(&event, ends_on.as_ref() == Some(&event.event_type));
     handle::number(execution, &mut remark, step);
-    number_as(&mut event, &remark);
+    number_as(Arc::make_mut(&mut event), &remark);
     let taken = PendingRef { event_id: event.event_id.clone(), depth };
-    let mut current = Current { carrier: Some(Box::new(remark)), ..Current::new(*event, depth) };
+    let mut current = Current { carrier: Some(Arc::new(remark)), ..Current::new(event, depth) };
     current.add(execution, Effect::PendingTaken(taken));
-    let late = current.branch().is_some_and(|(scope, branch)| admit::is_late(execution, &scope, &branch, step));
+    let place = Arc::clone(&current.event);
+    let late = place.place().is_some_and(|(scope, branch)| admit::is_late(execution, scope, branch, step));
     if late {
         current.come_late(execution, actions);
     }

@@ -3,6 +3,8 @@
 //! The work is done elsewhere; the report is checked against the tables below, numbered, folded and published like
 //! any event. For an execution that is not tracked a report is a fact that tasks may handle.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Action, Closing, Current, Step, admit, close, outcome};
@@ -280,7 +282,7 @@ pub(super) fn rejection(
         Action::Publish(mut rejected, position) => {
             let mut payload = rejected.payload_value();
             payload["legal"] = json!(legal);
-            rejected.payload = Some(Json::from(&payload));
+            Arc::make_mut(&mut rejected).payload = Some(Json::from(&payload));
             Action::Publish(rejected, position)
         }
         action => action,

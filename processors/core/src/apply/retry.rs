@@ -3,6 +3,8 @@
 //! The event was published with what its other tasks did: the attempt is recorded with an event of its own, as that of a
 //! redrive is. Meanwhile the execution goes on.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::branch::ENGINE;
@@ -63,7 +65,7 @@ pub(super) fn schedule(
     if !has_room(execution, &timer, event, step) {
         return false;
     }
-    execution.timer_events.insert(timer_id.clone(), Box::new(event.as_ref().clone()));
+    execution.timer_events.insert(timer_id.clone(), Arc::clone(event));
     current.retries += 1;
     current.add(execution, Effect::TimerSet(Box::new(timer)));
     let mut scheduled = remark(execution, current, SCHEDULED, task_id, step);
@@ -106,16 +108,17 @@ pub(super) fn remark(execution: &Execution, current: &Current, event_type: &str,
 pub(super) fn fire(
     execution: &mut Execution,
     timer: &Timer,
-    mut event: Box<Event>,
+    mut event: Arc<Event>,
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
     let Some(task_id) = &timer.reference else { return };
-    let place = event.scope.clone().zip(event.branch.clone());
-    if place.as_ref().is_some_and(|(scope, branch)| admit::is_late(execution, scope, branch, step)) {
+    let place = event.place();
+    if place.is_some_and(|(scope, branch)| admit::is_late(execution, scope, branch, step)) {
         return;
     }
-    let ends_on = place.and_then(|place| execution.records.branches.get(&place)).and_then(|b| b.ends_on.as_ref());
+    let record = place.and_then(|(scope, branch)| execution.records.branches.get(scope, branch));
+    let ends_on = record.and_then(|record| record.ends_on.as_ref());
     let mut started = event.follow_up(STARTED);
     started.payload = resumed_payload(&event, ends_on == Some(&event.event_type));
     started.event_id = identity::derived_id(&execution.id, &timer.timer_id, 0, STARTED, timer.attempt, 0);
@@ -126,9 +129,9 @@ pub(super) fn fire(
     started.attempt = timer.attempt;
     started.entities.insert("task".to_owned(), Entity { id: Some(task_id.clone()), ..Entity::default() });
     handle::number(execution, &mut started, step);
-    number_as(&mut event, &started);
+    number_as(Arc::make_mut(&mut event), &started);
     let attempt = Attempt { number: timer.attempt, redrive: timer.redrive.max(0) as u32, since: timer.since };
-    let mut current = Current { carrier: Some(Box::new(started)), attempt, ..Current::new(*event, 0) };
+    let mut current = Current { carrier: Some(Arc::new(started)), attempt, ..Current::new(event, 0) };
     let workflow = execution.context().and_then(|context| step.workflows.get(&context.workflow_id));
     match workflow.and_then(|workflow| workflow.task_named(task_id)) {
         Some(task) => current.tasks.push_back(TaskRef(task.clone())),

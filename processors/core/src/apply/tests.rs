@@ -98,7 +98,7 @@ fn a_claim_fans_out_joins_and_completes() {
     let mut take = |actions: Vec<Action>| {
         for action in actions {
             if let Action::Publish(event, _) = action {
-                published.push(*event);
+                published.push((*event).clone());
             }
         }
     };

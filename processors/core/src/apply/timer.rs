@@ -2,6 +2,8 @@
 //!
 //! What a timer is for is told by its purpose: each has an arm in [`fire`], which is where a new one is added.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::branch::ENGINE;
@@ -47,8 +49,8 @@ pub(super) fn fire(execution: &mut Execution, step: &Step, actions: &mut Vec<Act
 }
 
 /// The event is handled as one that a task emits now.
-fn emit(execution: &mut Execution, mut event: Box<Event>, step: &Step) {
-    event.occurred_at = step.now;
+fn emit(execution: &mut Execution, mut event: Arc<Event>, step: &Step) {
+    Arc::make_mut(&mut event).occurred_at = step.now;
     execution.push(Queued { event, depth: 0, input: None, opens: None, logged: false });
 }
 
@@ -83,7 +85,7 @@ fn fired(execution: &Execution, timer: &Timer, kept: Option<&Event>, step: &Step
 /// A timer that a decision sets, with the event that it keeps.
 pub(super) struct Setting {
     pub timer: Timer,
-    pub event: Option<Box<Event>>,
+    pub event: Option<Arc<Event>>,
 }
 
 /// When a new timer is due.

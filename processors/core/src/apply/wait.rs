@@ -1,5 +1,7 @@
 //! A wait is over before its answer came.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::branch::{self, ENGINE, Ending};
@@ -24,7 +26,7 @@ const CODE: &str = "WAIT_TIMED_OUT";
 pub(super) fn fire(
     execution: &mut Execution,
     timer: &Timer,
-    kept: Option<Box<Event>>,
+    kept: Option<Arc<Event>>,
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
@@ -39,15 +41,16 @@ pub(super) fn fire(
     handle::number(execution, &mut event, step);
     let mut current = Current::new(event, 0);
     current.add(execution, Effect::WaitTaken(WaitTaken { wait_id: wait.wait_id.clone() }));
-    match (kept, current.branch()) {
+    let place = Arc::clone(&current.event);
+    match (kept, place.place()) {
         (Some(mut event), _) => {
-            event.occurred_at = step.now;
+            Arc::make_mut(&mut event).occurred_at = step.now;
             current.emitted.push(Queued { event, depth: 0, input: None, opens: None, logged: false });
         }
         (None, Some((scope, branch))) => {
             let result = Json::from(&json!({"code": CODE, "message": message}));
             let ending = Ending::With(BranchStatus::Failed, Some(result));
-            branch::done(execution, &mut current, &scope, &branch, ending, step, actions);
+            branch::done(execution, &mut current, scope, branch, ending, step, actions);
         }
         (None, None) => {
             let error = Some(outcome::error_of(CODE, &message));

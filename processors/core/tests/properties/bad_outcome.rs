@@ -28,7 +28,7 @@ impl Task for Returning {
     }
 
     async fn handle_event(&self, _: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
-        context.data = self.data.clone();
+        context.data = self.data.clone().into();
         Ok(self.outcome.clone())
     }
 }
@@ -43,7 +43,7 @@ fn assert_fails(data: Value, outcome: Outcome, says: &str) {
     let log = router.log("e");
     assert_eq!(log.types(), [STARTED, "task.failed", "system.error", "workflow.failed"], "{says}");
     let context = log.folded.context.as_ref().unwrap();
-    assert_eq!((context.status, &context.data), (WorkflowStatus::Failed, &json!({})));
+    assert_eq!((context.status, &*context.data), (WorkflowStatus::Failed, &json!({})));
     let [letter] = log.dead_letters.as_slice() else { panic!("{:?}", log.dead_letters) };
     assert_eq!(letter.code, ErrorCode::TaskFailed);
     assert!(letter.message.contains(says), "{:?} says nothing of {says:?}", letter.message);

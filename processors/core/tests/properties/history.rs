@@ -79,7 +79,7 @@ fn assert_joins(log: &Log) {
     }
     let running = log.folded.context.as_ref().is_some_and(|context| !context.status.is_closed());
     for (id, scope) in &log.folded.scopes {
-        let branches = log.folded.branches.iter().filter(|((of, _), _)| of == id).map(|(_, branch)| branch.status);
+        let branches = log.folded.branches.of_scope(id).map(|(_, branch)| branch.status);
         let branches: Vec<BranchStatus> = branches.collect();
         let count = |status| branches.iter().filter(|branch| **branch == status).count() as i32;
         assert_eq!(scope.succeeded, count(BranchStatus::Success), "succeeded in {id}");
@@ -101,7 +101,7 @@ fn assert_joins(log: &Log) {
 /// Are the branch of which the scope is part, and that one's scope, open?
 fn is_open(log: &Log, scope: &Scope) -> bool {
     let (Some(parent), Some(branch)) = (&scope.parent_scope, &scope.parent_branch) else { return true };
-    let branch = log.folded.branches.get(&(parent.clone(), branch.clone()));
+    let branch = log.folded.branches.get(parent, branch);
     branch.is_some_and(|branch| branch.status == BranchStatus::Open)
         && log.folded.scopes.get(parent).is_some_and(|parent| parent.status == ScopeStatus::Open)
 }

@@ -133,7 +133,7 @@ fn a_branch_that_ends_with_the_largest_event_there_is_fits() {
     router.assert_folded("e");
     let log = router.log("e");
     assert!(log.dead_letters.is_empty() && log.largest_event <= 200_000 + REST_BYTES, "{} bytes", log.largest_event);
-    let branch = log.folded.branches.values().next().unwrap();
+    let (_, _, branch) = log.folded.branches.iter().next().unwrap();
     assert_eq!(branch.result.as_ref().map(|result| result.value()), Some(payload));
     assert!(log.types().contains(&"scope.completed"));
 }

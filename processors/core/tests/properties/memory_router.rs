@@ -65,8 +65,7 @@ impl Contexts {
                     records.scopes.insert(key.scope.clone(), SCHEMAS.read_scope(bytes).unwrap());
                 }
                 Some(branch) => {
-                    let branch_key = (key.scope.clone(), branch.clone());
-                    records.branches.insert(branch_key, SCHEMAS.read_branch(bytes).unwrap());
+                    records.branches.insert(&key.scope, branch, SCHEMAS.read_branch(bytes).unwrap());
                 }
             }
         }
@@ -266,17 +265,17 @@ impl<'a> MemoryRouter<'a> {
             for (scope, record) in &execution.records().scopes {
                 assert_eq!(folded.scopes.get(scope), Some(record), "a scope in memory");
             }
-            for (branch, record) in &execution.records().branches {
-                assert_eq!(folded.branches.get(branch), Some(record), "a branch in memory");
+            for (scope, branch, record) in execution.records().branches.iter() {
+                assert_eq!(folded.branches.get(scope, branch), Some(record), "a branch in memory");
             }
             return;
         }
         let saved = self.contexts.inner_records(id);
         let (mut scopes, mut branches) = (folded.scopes.clone(), folded.branches.clone());
         if self.contexts.root(id).is_some_and(|root| root.status == WorkflowStatus::Success) {
-            let is_left = |scope: &String| saved.scopes.contains_key(scope) || self.log(id).refers_to(scope);
+            let is_left = |scope: &str| saved.scopes.contains_key(scope) || self.log(id).refers_to(scope);
             scopes.retain(|scope, _| is_left(scope));
-            branches.retain(|(scope, _), _| is_left(scope));
+            branches.retain_scopes(is_left);
         }
         assert_eq!(scopes, saved.scopes, "the saved scopes");
         assert_eq!(branches, saved.branches, "the saved branches");

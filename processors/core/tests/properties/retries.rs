@@ -79,7 +79,7 @@ fn a_task_is_tried_again_after_its_delay_and_the_rest_goes_on() {
     router.send("e", 2, &json!({"event_type": "note", "execution_id": "e"}));
     router.commit();
     let root = router.contexts.root("e").unwrap();
-    assert_eq!((root.status, root.data), (WorkflowStatus::Running, json!({"beside": 1, "noted": true})));
+    assert_eq!((root.status, &*root.data), (WorkflowStatus::Running, &json!({"beside": 1, "noted": true})));
     assert_eq!(router.next_due("e"), Some(NOW + SECOND));
 
     let mut successor = router.successor();

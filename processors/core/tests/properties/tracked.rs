@@ -74,7 +74,7 @@ fn compozy_s_own_started_event_opens_an_execution_and_its_success_ends_it() {
     assert_eq!((end.event_type.as_str(), end.payload_value()), ("workflow.completed", json!({"sent": true})));
     assert_eq!(log.published[4].duration_ms, Some(34.5));
     let root = root.unwrap();
-    assert_eq!((root.status, root.data), (WorkflowStatus::Success, json!({"mail": "a"})));
+    assert_eq!((root.status, &*root.data), (WorkflowStatus::Success, &json!({"mail": "a"})));
     assert_eq!(root.tracked.unwrap()[0].status, ReportedStatus::Success);
 }
 

@@ -207,7 +207,7 @@ fn an_answer_that_nobody_waits_for_is_handled_by_nobody_when_its_time_is_over() 
     router.assert_folded("e");
     assert_eq!(types_after_start(&router), ["workflow.stalled", "answer", "event.unhandled", "ask"]);
     let root = router.contexts.root("e").unwrap();
-    assert_eq!((root.early.len(), root.waits.len(), root.data), (0, 1, json!({})));
+    assert_eq!((root.early.len(), root.waits.len(), &*root.data), (0, 1, &json!({})));
 }
 
 #[test]

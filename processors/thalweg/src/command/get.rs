@@ -126,7 +126,7 @@ impl Records {
     fn text(&self, decoder: &Decoder) -> Result<String, CommandError> {
         let mut blocks = vec![self.head(), self.tasks(), self.scopes(), self.pending(decoder)?, self.processed()];
         blocks.retain(|block| !block.is_empty());
-        blocks.push(format!("DATA\n{:#}", self.context.data));
+        blocks.push(format!("DATA\n{:#}", *self.context.data));
         Ok(blocks.join("\n\n"))
     }
 

@@ -62,7 +62,7 @@ fn effects_that_its_fold_needs() {
 #[test]
 fn effects_that_its_fold_can_do_without() {
     let (build, mut records, schemas) = newest();
-    let added = RecordedEffect { kind: "noted".to_owned(), json: Json::from(&json!({})) };
+    let added = RecordedEffect { kind: "noted".into(), json: Json::from(&json!({})) };
     change_event(&mut records, &schemas, "created", |event| event.effects.push(added));
     let verdict = build.judge(&records, &schemas);
     assert_eq!(verdict.ignored, BTreeSet::from(["noted".to_owned()]));
