@@ -55,22 +55,26 @@ impl ClaimAnalyst for RuleAnalyst {
     }
 }
 
-/// The words of a text, in lower case.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// Is it one of these, in capitals or not?
+fn is_one_of(word: &str, among: &[&str]) -> bool {
+    among.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 fn hits(text: &str, among: &[&str]) -> usize {
-    words(text).filter(|word| among.contains(&word.as_str())).count()
+    words(text).filter(|word| is_one_of(word, among)).count()
 }
 
 /// The type that the first telling word names.
 fn claim_type_in(text: &str) -> ClaimType {
     words(text)
         .find_map(|word| {
-            if CAR_WORDS.contains(&word.as_str()) {
+            if is_one_of(word, &CAR_WORDS) {
                 Some(ClaimType::Car)
-            } else if HOME_WORDS.contains(&word.as_str()) {
+            } else if is_one_of(word, &HOME_WORDS) {
                 Some(ClaimType::Home)
             } else {
                 None
@@ -84,7 +88,7 @@ fn amount_in(text: &str) -> Option<f64> {
     let tokens: Vec<&str> = text.split_whitespace().collect();
     let is_currency = |at: Option<usize>| {
         let token = at.and_then(|at| tokens.get(at)).map(|token| token.trim_matches(|c: char| !c.is_alphabetic()));
-        token.is_some_and(|token| CURRENCY_WORDS.contains(&token.to_lowercase().as_str()))
+        token.is_some_and(|token| is_one_of(token, &CURRENCY_WORDS))
     };
     tokens.iter().enumerate().find_map(|(at, token)| {
         let is_money = token.contains(CURRENCY_SIGNS) || is_currency(at.checked_sub(1)) || is_currency(Some(at + 1));

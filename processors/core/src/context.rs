@@ -1,5 +1,7 @@
 //! What is kept of an execution: its root record, its scopes and its branches, as the schemas describe them.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Used;
@@ -178,7 +180,7 @@ pub struct ProcessedEvent {
     #[serde(with = "crate::timestamp")]
     pub processed_at: Micros,
     pub processed_by: String,
-    pub result: String,
+    pub result: Cow<'static, str>,
     #[serde(default)]
     pub scope: Option<String>,
     #[serde(default)]

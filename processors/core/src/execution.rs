@@ -1,5 +1,6 @@
 //! One execution while it is worked on: its records, what is queued, and what has changed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -279,16 +280,16 @@ impl Execution {
         self.records.branches.get(scope, branch)
     }
 
-    /// All branches of a scope that have begun, in the order of the fan-out.
-    pub(crate) fn all_branches(&self, scope: &str, store: &dyn RecordStore) -> Vec<Branch> {
-        let mut all: BTreeMap<String, Branch> =
-            store.branches(&self.id, scope).into_iter().map(|branch| (branch.branch.clone(), branch)).collect();
-        for (name, branch) in self.records.branches.of_scope(scope) {
-            all.insert(name.to_owned(), branch.clone());
-        }
-        let mut branches: Vec<Branch> = all.into_values().collect();
-        branches.sort_by_key(|branch| branch.ordinal);
-        branches
+    /// All branches of a scope that have begun, each once, in any order.
+    pub(crate) fn all_branches<'a>(
+        &'a self,
+        scope: &str,
+        store: &dyn RecordStore,
+    ) -> impl Iterator<Item = Cow<'a, Branch>> {
+        let mut stored = store.branches(&self.id, scope);
+        stored.retain(|branch| self.records.branches.get(scope, &branch.branch).is_none());
+        let known = self.records.branches.of_scope(scope).map(|(_, branch)| Cow::Borrowed(branch));
+        known.chain(stored.into_iter().map(Cow::Owned))
     }
 
     /// The records that changed since the last call, encoded; afterwards none has changed.

@@ -12,14 +12,14 @@ use crate::limits::JSON_MAX_DEPTH;
 ///
 /// In Avro it is a string, in JSON the document itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Json(Box<str>);
+pub struct Json(String);
 
 impl Json {
     /// Takes `text` as it is.
     ///
     /// # Errors
     /// Where it is no JSON document, or nested deeper than [`JSON_MAX_DEPTH`].
-    pub fn parse(text: impl Into<Box<str>>) -> Result<Json, String> {
+    pub fn parse(text: impl Into<String>) -> Result<Json, String> {
         let text = text.into();
         let value: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         check_depth(&value)?;
@@ -27,8 +27,13 @@ impl Json {
     }
 
     /// Takes what serde_json wrote.
-    pub(crate) fn trusted(text: impl Into<Box<str>>) -> Json {
+    pub(crate) fn trusted(text: impl Into<String>) -> Json {
         Json(text.into())
+    }
+
+    /// What serde_json writes of `value`, whose keys are texts.
+    pub(crate) fn of(value: &impl Serialize) -> Json {
+        Json(serde_json::to_string(value).unwrap_or_default())
     }
 
     /// The document as text.
@@ -61,7 +66,7 @@ impl Json {
 impl From<&Value> for Json {
     fn from(value: &Value) -> Self {
         // Not by its `Display`, which takes twice the time.
-        Json(serde_json::to_string(value).unwrap_or_default().into())
+        Json::of(value)
     }
 }
 
@@ -88,7 +93,7 @@ impl<'de> Deserialize<'de> for Json {
             let raw = Box::<RawValue>::deserialize(deserializer)?;
             Ok(Json(raw.get().into()))
         } else {
-            Ok(Json(String::deserialize(deserializer)?.into()))
+            Ok(Json(String::deserialize(deserializer)?))
         }
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::data::Data;
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
+use crate::identity;
 use crate::outcome::Outcome;
 use crate::pattern::Pattern;
 use crate::retry::{self, RetryPolicy};
@@ -64,10 +65,55 @@ pub struct TaskContext {
     pub workflow_id: String,
     /// Which attempt this is, from 1.
     pub attempt: i32,
-    /// The same for every attempt at the same event by this task: give it to systems that deduplicate.
-    pub idempotency_key: String,
     /// When the router took the event in.
     pub now: Micros,
+    /// What is handled, and by which task.
+    handling: Handling,
+}
+
+/// What an idempotency key derives from.
+#[derive(Clone, Debug)]
+struct Handling {
+    event: Arc<Event>,
+    redrive: u32,
+    task: TaskRef,
+}
+
+impl TaskContext {
+    /// That of a task which handles `event`, redriven so often, for the `attempt`th time.
+    pub fn new(
+        data: Data,
+        event: Arc<Event>,
+        task: Arc<dyn Task>,
+        redrive: u32,
+        attempt: i32,
+        now: Micros,
+    ) -> TaskContext {
+        TaskContext {
+            data,
+            execution_id: event.execution_id.clone(),
+            workflow_id: event.workflow_id.clone().unwrap_or_default(),
+            attempt,
+            now,
+            handling: Handling { event, redrive, task: TaskRef(task) },
+        }
+    }
+
+    /// The same for every attempt at the same event by this task: give it to systems that deduplicate.
+    pub fn idempotency_key(&self) -> String {
+        let Handling { event, redrive, task } = &self.handling;
+        identity::derived_id(&event.execution_id, &event.event_id, *redrive, task.0.task_id(), 0, 0)
+    }
+}
+
+/// A task, by its name where it is shown.
+#[derive(Clone)]
+pub(crate) struct TaskRef(pub Arc<dyn Task>);
+
+impl std::fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.task_id())
+    }
 }
 
 /// Why a task could not handle its event.

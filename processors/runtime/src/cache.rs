@@ -133,8 +133,7 @@ impl PartitionCache {
     ///
     /// # Errors
     /// Where its record can't be read.
-    pub fn execution(&self, id: &str, schemas: &Schemas) -> Result<Execution, CodecError> {
-        let hash = execution_hash(id);
+    pub fn execution(&self, id: &str, hash: u128, schemas: &Schemas) -> Result<Execution, CodecError> {
         let root = self.open.get(&hash).and_then(|records| records.root.as_ref());
         if let Some(stub) = self.closed.get(&hash.into()).map(|stub| stub.stub()) {
             return match root {
@@ -188,8 +187,7 @@ impl PartitionCache {
     }
 
     /// The execution closed: only its stub stays.
-    pub fn close(&mut self, id: &str, stub: Stub, schemas: &Schemas) {
-        let hash = execution_hash(id);
+    pub fn close(&mut self, hash: u128, stub: Stub, schemas: &Schemas) {
         self.forget(hash, schemas);
         self.closed.insert(hash.into(), PackedStub::new(stub));
     }
@@ -282,25 +280,27 @@ pub struct CachedRecords<'a> {
     pub cache: &'a PartitionCache,
     /// Reads the records.
     pub schemas: &'a Schemas,
+    /// Hash of the execution that is worked on: what is asked for is its own.
+    pub execution: u128,
 }
 
 impl CachedRecords<'_> {
-    fn inner(&self, execution_id: &str) -> Option<&InnerRecords> {
-        self.cache.open.get(&execution_hash(execution_id))?.inner.as_deref()
+    fn inner(&self) -> Option<&InnerRecords> {
+        self.cache.open.get(&self.execution)?.inner.as_deref()
     }
 }
 
 impl RecordStore for CachedRecords<'_> {
-    fn scope(&self, execution_id: &str, scope: &str) -> Option<Scope> {
-        self.schemas.read_scope(self.inner(execution_id)?.scopes.get(scope)?).ok()
+    fn scope(&self, _: &str, scope: &str) -> Option<Scope> {
+        self.schemas.read_scope(self.inner()?.scopes.get(scope)?).ok()
     }
 
-    fn branch(&self, execution_id: &str, scope: &str, branch: &str) -> Option<Branch> {
-        self.schemas.read_branch(self.inner(execution_id)?.branches.get(scope)?.get(branch)?).ok()
+    fn branch(&self, _: &str, scope: &str, branch: &str) -> Option<Branch> {
+        self.schemas.read_branch(self.inner()?.branches.get(scope)?.get(branch)?).ok()
     }
 
-    fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch> {
-        let branches = self.inner(execution_id).and_then(|inner| inner.branches.get(scope));
+    fn branches(&self, _: &str, scope: &str) -> Vec<Branch> {
+        let branches = self.inner().and_then(|inner| inner.branches.get(scope));
         branches.map_or_else(Vec::new, |all| all.values().filter_map(|b| self.schemas.read_branch(b).ok()).collect())
     }
 }
@@ -348,8 +348,8 @@ mod tests {
             let running = schemas.write_context(&root(WorkflowStatus::Running)).unwrap();
             cache.put(&RecordKey::Root("e".to_owned()), running, schemas).unwrap();
         });
-        assert!(!cache.execution("e", &schemas).unwrap().is_closed());
-        assert!(CachedRecords { cache: &cache, schemas: &schemas }.scope("e", "s").is_some());
+        assert!(!cache.execution("e", execution_hash("e"), &schemas).unwrap().is_closed());
+        assert!(CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }.scope("e", "s").is_some());
     }
 
     /// The map grows when seven of eight places are taken, and a place has a byte beside its content.
@@ -365,7 +365,7 @@ mod tests {
         let schemas = Schemas::new().unwrap();
         for second in 1..=9 {
             let stub = Stub { completed_at: second * 1_000_000, ..Stub::of(&root(WorkflowStatus::Success)) };
-            cache.close(&second.to_string(), stub, &schemas);
+            cache.close(execution_hash(&second.to_string()), stub, &schemas);
         }
         let hash = |second: u32| execution_hash(&second.to_string());
         // Times are rounded up.
@@ -385,12 +385,12 @@ mod tests {
     fn of_one_that_stays_failed_only_what_is_wanted_stays() {
         let (cache, schemas) = restored(false, |_, _| ());
         assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
-        assert!(cache.execution("e", &schemas).unwrap().context().is_none());
+        assert!(cache.execution("e", execution_hash("e"), &schemas).unwrap().context().is_none());
         let (mut cache, schemas) = restored(true, |_, _| ());
-        let execution = cache.execution("e", &schemas).unwrap();
+        let execution = cache.execution("e", execution_hash("e"), &schemas).unwrap();
         assert!(execution.is_closed() && execution.context().is_some());
-        assert!(CachedRecords { cache: &cache, schemas: &schemas }.scope("e", "s").is_some());
-        cache.close("e", execution.stub().unwrap(), &schemas);
+        assert!(CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }.scope("e", "s").is_some());
+        cache.close(execution_hash("e"), execution.stub().unwrap(), &schemas);
         assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
     }
 }

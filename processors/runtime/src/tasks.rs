@@ -125,15 +125,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         let (_health, mut lanes) = crate::health::Health::new(1, Duration::from_secs(60));
         let tasks = InlineTasks::new(runtime.handle().clone(), deadline, lanes.remove(0));
-        let context = TaskContext {
-            data: serde_json::json!({}).into(),
-            execution_id: "e".into(),
-            workflow_id: "w".into(),
-            attempt: 1,
-            idempotency_key: "k".into(),
-            now: 0,
-        };
-        let call = TaskCall { task: Arc::new(Behaving(way, policy)), event: Arc::new(Event::new("x", 0)), context };
+        let (task, event): (Arc<dyn Task>, _) = (Arc::new(Behaving(way, policy)), Arc::new(Event::new("x", 0)));
+        let context =
+            TaskContext::new(serde_json::json!({}).into(), Arc::clone(&event), Arc::clone(&task), 0, 1, 0);
+        let call = TaskCall { task, event, context };
         tasks.run(call).result.map(|_| ()).map_err(|failure| failure.code)
     }
 

@@ -97,7 +97,7 @@ fn processed_by(entry: &Entry, event: &Event, listed: &ProcessedEvent) -> Proces
         event_type: event.event_type.clone(),
         processed_at: listed.processed_at,
         processed_by: tasks.join(","),
-        result: if failed { "FAILED" } else { "SUCCESS" }.to_owned(),
+        result: if failed { "FAILED" } else { "SUCCESS" }.into(),
         scope: event.scope.clone(),
         branch: event.branch.clone(),
     }

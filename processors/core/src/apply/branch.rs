@@ -1,15 +1,20 @@
 //! Branches end, scopes join.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::{Action, Closing, Current, Notice, Step, admit, cancel, outcome};
 use crate::channel::Channel;
-use crate::context::Scope;
+use crate::context::{Branch, Scope};
 use crate::effect::{BranchDone, BranchHandled, Effect, ScopeClosed};
 use crate::execution::{Execution, Queued};
 use crate::identity;
+use crate::join_policy::JoinPolicy;
 use crate::json::Json;
 use crate::limits::SCOPE_RESULTS_MAX_BYTES;
 use crate::message_class::MessageClass;
@@ -232,24 +237,78 @@ fn completion(execution: &mut Execution, current: &Current, scope: &Scope, statu
     event.correlation_id.clone_from(&scope.correlation_id);
     event.scope.clone_from(&scope.parent_scope);
     event.branch.clone_from(&scope.parent_branch);
-    let mut payload = json!({
-        "scope": scope.scope, "name": scope.name, "policy": scope.policy, "status": status,
-        "counts": {"succeeded": scope.succeeded, "failed": scope.failed, "not_required": scope.not_required.len()},
-    });
+    let results = results(execution, current, scope, step);
     let canceled = scope.counts().open();
-    if canceled > 0 {
-        payload["counts"]["canceled"] = json!(canceled);
+    let payload = Completion {
+        counts: Counts {
+            canceled: (canceled > 0).then_some(canceled),
+            failed: scope.failed,
+            not_required: scope.not_required.len(),
+            succeeded: scope.succeeded,
+        },
+        name: &scope.name,
+        policy: scope.policy,
+        results_in: results.is_none().then_some(ResultsIn { scope: &scope.scope, topic: "contexts" }),
+        results,
+        scope: &scope.scope,
+        status,
+    };
+    event.payload = Some(Json::of(&payload));
+    if payload.results_in.is_some() {
+        // Whoever reads the completion event must find them, however the execution ends.
+        execution.scopes_unwritten.remove(&scope.scope);
     }
-    match results(execution, current, scope, step) {
-        Some(results) => payload["results"] = Value::Object(results),
-        None => {
-            payload["results_in"] = json!({"topic": "contexts", "scope": scope.scope});
-            // Whoever reads the completion event must find them, however the execution ends.
-            execution.scopes_unwritten.remove(&scope.scope);
+    Queued { event: Arc::new(event), depth: current.depth + 1, input: None, opens: None, logged: false }
+}
+
+/// The payload of a completion event.
+#[derive(Serialize)]
+struct Completion<'a> {
+    counts: Counts,
+    name: &'a str,
+    policy: JoinPolicy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<BTreeMap<Cow<'a, str>, BranchResult>>,
+    /// Where they are, where they are too many bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results_in: Option<ResultsIn<'a>>,
+    scope: &'a str,
+    status: ScopeStatus,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canceled: Option<i32>,
+    failed: i32,
+    not_required: usize,
+    succeeded: i32,
+}
+
+#[derive(Serialize)]
+struct ResultsIn<'a> {
+    scope: &'a str,
+    topic: &'static str,
+}
+
+/// What a branch came to; one that was done says null where it said nothing.
+#[derive(Serialize)]
+struct BranchResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Option<Box<RawValue>>>,
+    status: &'static str,
+}
+
+impl BranchResult {
+    fn of(branch: &Branch) -> BranchResult {
+        let said = |json: &Json| serde_json::from_str(json.as_str()).ok();
+        match branch.status {
+            BranchStatus::Open => BranchResult { result: None, status: CANCELED },
+            status => {
+                BranchResult { result: Some(branch.result.as_ref().and_then(said)), status: status.as_str() }
+            }
         }
     }
-    event.payload = Some(Json::from(&payload));
-    Queued { event: Arc::new(event), depth: current.depth + 1, input: None, opens: None, logged: false }
 }
 
 /// Bytes of a branch's entry in the results beside its name and result: `"":{"status":"NOT_REQUIRED","result":},`.
@@ -259,12 +318,17 @@ const RESULT_OVERHEAD_BYTES: usize = 48;
 const CANCELED: &str = "CANCELED";
 
 /// Each branch's status and result by its name, or none where they are too many bytes.
-fn results(execution: &Execution, current: &Current, scope: &Scope, step: &Step) -> Option<Map<String, Value>> {
+fn results<'a>(
+    execution: &Execution,
+    current: &Current,
+    scope: &'a Scope,
+    step: &Step,
+) -> Option<BTreeMap<Cow<'a, str>, BranchResult>> {
     let bytes_max = SCOPE_RESULTS_MAX_BYTES.min(step.limits.payload_max_bytes);
     if (scope.succeeded + scope.failed) as usize * RESULT_OVERHEAD_BYTES > bytes_max {
         return None;
     }
-    let mut results = Map::new();
+    let mut results = BTreeMap::new();
     let mut bytes = 0;
     if scope.counts().open() > 0 {
         // Those that have not begun have no record yet.
@@ -272,28 +336,23 @@ fn results(execution: &Execution, current: &Current, scope: &Scope, step: &Step)
         let first = queued.filter(|queued| queued.opens.is_some() && queued.event.scope.as_ref() == Some(&scope.scope));
         for name in first.filter_map(|queued| queued.event.branch.clone()) {
             bytes += name.len() + RESULT_OVERHEAD_BYTES;
-            results.insert(name, json!({"status": CANCELED}));
+            results.insert(name.into(), BranchResult { result: None, status: CANCELED });
         }
     }
     for branch in execution.all_branches(&scope.scope, step.store) {
-        let result = branch.result.as_ref().map(Json::value).unwrap_or_default();
         bytes +=
             branch.branch.len() + branch.result.as_ref().map_or(0, |json| json.as_str().len()) + RESULT_OVERHEAD_BYTES;
         if bytes > bytes_max {
             return None;
         }
-        let entry = match branch.status {
-            BranchStatus::Open => json!({ "status": CANCELED }),
-            status => json!({"status": status, "result": result}),
-        };
-        results.insert(branch.branch, entry);
+        results.insert(branch.branch.clone().into(), BranchResult::of(&branch));
     }
     for name in &scope.not_required {
         bytes += name.len() + RESULT_OVERHEAD_BYTES;
         if bytes > bytes_max {
             return None;
         }
-        results.insert(name.clone(), json!({"status": "NOT_REQUIRED"}));
+        results.insert(name.into(), BranchResult { result: None, status: "NOT_REQUIRED" });
     }
     Some(results)
 }

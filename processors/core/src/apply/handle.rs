@@ -12,7 +12,6 @@ use crate::context::{BranchOpening, Context, ReplyTo, Wait};
 use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
-use crate::identity;
 use crate::inbound::InputRef;
 use crate::message_class::MessageClass;
 use crate::status::WorkflowStatus;
@@ -226,21 +225,14 @@ pub(super) fn next_task(execution: &mut Execution, step: &Step, actions: &mut Ve
     let call = TaskCall {
         task: Arc::clone(&task.0),
         event: Arc::clone(&current.event),
-        context: TaskContext {
-            data: context.data.clone(),
-            execution_id: context.execution_id.clone(),
-            workflow_id: context.workflow_id.clone(),
-            attempt: number,
-            idempotency_key: identity::derived_id(
-                &context.execution_id,
-                &current.event.event_id,
-                redrive,
-                task.0.task_id(),
-                0,
-                0,
-            ),
-            now: step.now,
-        },
+        context: TaskContext::new(
+            context.data.clone(),
+            Arc::clone(&current.event),
+            Arc::clone(&task.0),
+            redrive,
+            number,
+            step.now,
+        ),
     };
     current.running = Some(task);
     execution.current = Some(current);
@@ -264,7 +256,7 @@ impl Current {
             emitted: Vec::new(),
             remarks: Vec::new(),
             closing: None,
-            handled_by: Vec::new(),
+            handled_by: String::new(),
             retries: 0,
             failed: false,
             error: None,
@@ -280,6 +272,14 @@ impl Current {
         current.attempt.redrive = input.as_ref().map_or(0, |input| input.redrive);
         current.input = input;
         current
+    }
+
+    /// A task has handled it.
+    pub fn add_handler(&mut self, task_id: &str) {
+        if !self.handled_by.is_empty() {
+            self.handled_by.push(',');
+        }
+        self.handled_by.push_str(task_id);
     }
 
     /// Did a task handle it, or will it?

@@ -34,7 +34,7 @@ use crate::inbound::{Inbound, InputRef};
 use crate::join_policy::JoinPolicy;
 use crate::limits::Limits;
 use crate::status::{ScopeStatus, WorkflowStatus};
-use crate::task::{Task, TaskCall, TaskRun};
+use crate::task::{TaskCall, TaskRef, TaskRun};
 use crate::workflow::Workflows;
 
 /// What the step may look at beside the execution.
@@ -173,7 +173,8 @@ pub(crate) struct Current {
     /// The engine's own events about it: published after it, routed to nobody.
     pub remarks: Vec<Event>,
     pub closing: Option<Closing>,
-    pub handled_by: Vec<String>,
+    /// The tasks that handled it, in order, with commas between them.
+    pub handled_by: String,
     /// Tasks that failed and will be tried again.
     pub retries: u32,
     /// A task gave up on it, and that fails the execution.
@@ -186,30 +187,24 @@ pub(crate) struct Current {
     pub last_result: Option<crate::json::Json>,
 }
 
-/// A task that is to handle the current event.
-#[derive(Clone)]
-pub(crate) struct TaskRef(pub Arc<dyn Task>);
-
-impl std::fmt::Debug for TaskRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.task_id())
-    }
-}
-
 /// Turns an input into actions and changes `execution` accordingly.
 ///
 /// After [`Action::RunTask`] the next input must be [`Input::TaskRan`]; while [`Execution::has_queued`],
 /// [`Input::Next`] goes on or [`Input::Cut`] leaves the rest as `pending`.
 pub fn apply(execution: &mut Execution, input: Input, step: &Step) -> Vec<Action> {
     let mut actions = Vec::new();
-    match input {
-        Input::Event(inbound) => admit::admit(execution, *inbound, step, &mut actions),
-        Input::Next => handle::begin(execution, step, &mut actions),
-        Input::TaskRan(run) => outcome::fold(execution, run, step, &mut actions),
-        Input::TimerDue => timer::fire(execution, step, &mut actions),
-        Input::Cut => cut::cut(execution, step, &mut actions),
-    }
+    take(execution, input, step, &mut actions);
     actions
+}
+
+fn take(execution: &mut Execution, input: Input, step: &Step, actions: &mut Vec<Action>) {
+    match input {
+        Input::Event(inbound) => admit::admit(execution, *inbound, step, actions),
+        Input::Next => handle::begin(execution, step, actions),
+        Input::TaskRan(run) => outcome::fold(execution, run, step, actions),
+        Input::TimerDue => timer::fire(execution, step, actions),
+        Input::Cut => cut::cut(execution, step, actions),
+    }
 }
 
 /// Runs a step to its end: the input, then what it queued, until the queue is empty or `cut` says to stop. Without an
@@ -228,10 +223,10 @@ pub fn drive(
     let joins_pending = waited && first.is_some();
     let fires = first.is_none();
     execution.handled_in_step = 0;
-    let mut actions = match first {
-        Some(inbound) => apply(execution, Input::Event(Box::new(inbound)), step),
-        None => Vec::new(),
-    };
+    let mut actions = Vec::new();
+    if let Some(inbound) = first {
+        take(execution, Input::Event(Box::new(inbound)), step, &mut actions);
+    }
     while !joins_pending && (execution.has_queued() || (fires && timer::is_due(execution, step.now))) {
         // A start is handled in the step that takes it in: until then there is nothing that could be left pending.
         // And one that a command reopens counts as closed until the command is handled.
@@ -240,14 +235,19 @@ pub fn drive(
             break;
         }
         let input = if execution.has_queued() { Input::Next } else { Input::TimerDue };
-        let mut made = apply(execution, input, step);
-        while let Some(Action::RunTask(_)) = made.last() {
-            let Some(Action::RunTask(call)) = made.pop() else { break };
-            actions.append(&mut made);
-            made = apply(execution, Input::TaskRan(run(call)), step);
+        take(execution, input, step, &mut actions);
+        while let Some(call) = task_to_run(&mut actions) {
+            take(execution, Input::TaskRan(run(call)), step, &mut actions);
         }
-        actions.append(&mut made);
     }
-    actions.append(&mut apply(execution, Input::Cut, step));
+    take(execution, Input::Cut, step, &mut actions);
     actions
+}
+
+/// The task that the last action asks for, where it asks for one.
+fn task_to_run(actions: &mut Vec<Action>) -> Option<TaskCall> {
+    match actions.pop_if(|action| matches!(action, Action::RunTask(_)))? {
+        Action::RunTask(call) => Some(call),
+        _ => None,
+    }
 }

@@ -45,7 +45,7 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
     };
     match decided {
         Ok(mut decision) => {
-            current.handled_by.push(task_id.to_owned());
+            current.add_handler(task_id);
             let usage = decision.usage.take();
             decision.take_effect(execution, &mut current, step, actions);
             let usage = usage.or_else(|| task.0.agent().map(|_| Usage::default()));
@@ -388,7 +388,7 @@ fn fail(
     if retry::schedule(execution, current, task, &failure, step, actions) {
         return false;
     }
-    current.handled_by.push(task.task_id().to_owned());
+    current.add_handler(task.task_id());
     let gives_up = GivesUp { task_id: task.task_id(), several: task.retry_policy().max_attempts > 1 };
     give_up_after(execution, current, gives_up, failure, task.on_failure(), step, actions);
     true
@@ -403,7 +403,7 @@ pub(super) fn give_up(
     step: &Step,
     actions: &mut Vec<Action>,
 ) {
-    current.handled_by.push(task_id.to_owned());
+    current.add_handler(task_id);
     let gives_up = GivesUp { task_id, several: true };
     give_up_after(execution, current, gives_up, failure, OnFailure::FailExecution, step, actions);
 }
@@ -518,8 +518,8 @@ fn remember(execution: &mut Execution, current: &Current, now: Micros) {
         event_id: current.event.event_id.clone(),
         event_type: current.event.event_type.clone(),
         processed_at: now,
-        processed_by: current.handled_by.join(","),
-        result: if current.error.is_some() { GAVE_UP } else { "SUCCESS" }.to_owned(),
+        processed_by: current.handled_by.clone(),
+        result: if current.error.is_some() { GAVE_UP } else { "SUCCESS" }.into(),
         scope: current.event.scope.clone(),
         branch: current.event.branch.clone(),
     });

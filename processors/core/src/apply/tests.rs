@@ -6,7 +6,7 @@ use crate::effect::Records;
 use crate::execution::EmptyStore;
 use crate::outcome::{FanOut, NewEvent, Outcome, WaitFor};
 use crate::pattern::Pattern;
-use crate::task::{TaskContext, TaskError};
+use crate::task::{Task, TaskContext, TaskError};
 use crate::workflow::Workflow;
 use crate::{async_trait, inbound};
 

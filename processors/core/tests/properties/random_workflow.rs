@@ -253,10 +253,10 @@ impl Task for PlannedTask {
             apply_change(&mut context.data, change);
         }
         // The key is another one in another series of attempts: that may go well; so may a later attempt.
-        let mended = context.attempt > 1 && context.idempotency_key.starts_with(['0', '1', '2', '3', '4', '5']);
+        let mended = context.attempt > 1 && context.idempotency_key().starts_with(['0', '1', '2', '3', '4', '5']);
         if act.gives_up
             && !mended
-            && context.idempotency_key.ends_with(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b'])
+            && context.idempotency_key().ends_with(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b'])
         {
             return Err(TaskError::new("GAVE_UP", "as planned"));
         }

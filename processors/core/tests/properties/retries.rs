@@ -26,7 +26,7 @@ fn flaky(policy: RetryPolicy) -> Doing {
                 return Err(TaskError::new("BUSY", "not yet"));
             }
             context.data["worked_at"] = json!(context.attempt);
-            Ok(Outcome::new().emit(NewEvent::new("worked", json!(context.idempotency_key))))
+            Ok(Outcome::new().emit(NewEvent::new("worked", json!(context.idempotency_key()))))
         })
     }
 }

@@ -45,7 +45,22 @@ struct Succeeded {
 struct Changed {
     partition: i32,
     key: RecordKey,
+    /// Hash of its execution.
+    execution: u128,
     place: usize,
+}
+
+/// An execution by its id, and by the hash of that, which takes some time to make.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    id: &'a str,
+    hash: u128,
+}
+
+impl Of<'_> {
+    fn new(id: &str) -> Of<'_> {
+        Of { id, hash: execution_hash(id) }
+    }
 }
 
 /// A topic that a transaction writes to.
@@ -114,11 +129,12 @@ impl<'a> Batch<'a> {
 
     /// Goes on with an execution whose queue an earlier transaction has left.
     pub fn go_on(&mut self, partition: &Partition, execution_id: String) -> Result<(), LaneError> {
-        if self.is_unlisted(partition, &execution_id)? {
+        let of = Of::new(&execution_id);
+        if self.is_unlisted(partition, of)? {
             return Ok(());
         }
         self.offsets.entry(partition.number).or_insert(partition.next_offset);
-        self.step(partition, &execution_id, None, None)?;
+        self.step(partition, of, None, None)?;
         self.gone_on.push((partition.number, execution_id));
         Ok(())
     }
@@ -132,11 +148,12 @@ impl<'a> Batch<'a> {
 
     /// Lets the timers of an execution fire that are due.
     pub fn fire(&mut self, partition: &Partition, execution_id: &str) -> Result<(), LaneError> {
-        if self.is_unlisted(partition, execution_id)? {
+        let of = Of::new(execution_id);
+        if self.is_unlisted(partition, of)? {
             return Ok(());
         }
         self.offsets.entry(partition.number).or_insert(partition.next_offset);
-        self.step(partition, execution_id, None, None)
+        self.step(partition, of, None, None)
     }
 
     /// Handles one inbox record.
@@ -152,10 +169,8 @@ impl<'a> Batch<'a> {
                 return Ok(());
             }
         };
-        if let Ok(Reading::Event(inbound)) = &reading
-            && (self.is_unlisted(partition, &inbound.event.execution_id)? || self.is_wanted(partition, inbound)?)
-        {
-            return Ok(());
+        if let Ok(Reading::Event(inbound)) = reading {
+            return self.take_in(partition, message, *inbound);
         }
         // What comes after a record that has to wait waits with it.
         if self.wanted.contains_key(&partition.number) {
@@ -163,10 +178,7 @@ impl<'a> Batch<'a> {
         }
         self.offsets.insert(partition.number, message.offset + 1);
         match reading {
-            Ok(Reading::Event(inbound)) => {
-                let id = inbound.event.execution_id.clone();
-                self.step(partition, &id, Some(*inbound), Some(message))
-            }
+            Ok(Reading::Event(_)) => Ok(()),
             Ok(Reading::Elsewhere { partition: to, execution_id, event_id }) => {
                 self.forward(&position(partition, message), message, to, &execution_id, &event_id);
                 Ok(())
@@ -176,6 +188,18 @@ impl<'a> Batch<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Takes in an event of this partition, unless it has to wait.
+    fn take_in(&mut self, partition: &Partition, message: &InboxMessage, inbound: Inbound) -> Result<(), LaneError> {
+        let id = inbound.event.execution_id.clone();
+        let of = Of::new(&id);
+        let waits = self.is_unlisted(partition, of)? || self.is_wanted(partition, of, &inbound);
+        if waits || self.wanted.contains_key(&partition.number) {
+            return Ok(());
+        }
+        self.offsets.insert(partition.number, message.offset + 1);
+        self.step(partition, of, Some(inbound), Some(message))
     }
 
     fn read(&self, partition: &Partition, message: &InboxMessage) -> Result<Result<Reading, Refusal>, KafkaFault> {
@@ -242,12 +266,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Makes an execution known to the batch.
-    fn touch(&mut self, partition: &Partition, execution_id: &str) -> Result<(), LaneError> {
-        let hash = execution_hash(execution_id);
+    fn touch(&mut self, partition: &Partition, Of { id, hash }: Of) -> Result<(), LaneError> {
         if let Entry::Vacant(entry) = self.touched.entry(hash) {
             let execution = match self.succeeded.get(&hash) {
-                Some(succeeded) => Ok(Execution::closed(execution_id, succeeded.stub)),
-                None => partition.cache.execution(execution_id, &self.fixtures.schemas),
+                Some(succeeded) => Ok(Execution::closed(id, succeeded.stub)),
+                None => partition.cache.execution(id, hash, &self.fixtures.schemas),
             };
             let execution = execution.map_err(|error| LaneError::Contexts { partition: partition.number, error })?;
             entry.insert(Touched { execution: Box::new(execution), partition: partition.number });
@@ -256,9 +279,9 @@ impl<'a> Batch<'a> {
     }
 
     /// Is it open and of a workflow that this router does not run? Then its partition has to wait for one that does.
-    fn is_unlisted(&mut self, partition: &Partition, execution_id: &str) -> Result<bool, LaneError> {
-        self.touch(partition, execution_id)?;
-        let touched = self.touched.get(&execution_hash(execution_id));
+    fn is_unlisted(&mut self, partition: &Partition, of: Of) -> Result<bool, LaneError> {
+        self.touch(partition, of)?;
+        let touched = self.touched.get(&of.hash);
         let context = touched.filter(|touched| !touched.execution.is_closed()).and_then(|t| t.execution.context());
         // What is tracked is done elsewhere: it needs no workflow here.
         let run_here = context.filter(|context| context.tracked.is_none());
@@ -271,27 +294,24 @@ impl<'a> Batch<'a> {
     }
 
     /// Does it need records of a closed execution that the cache has no more? Then its partition is restored with them.
-    fn is_wanted(&mut self, partition: &Partition, inbound: &Inbound) -> Result<bool, LaneError> {
-        let id = &inbound.event.execution_id;
-        self.touch(partition, id)?;
-        let lacks = self.touched.get(&execution_hash(id)).is_some_and(|t| t.execution.lacks_records_for(inbound));
+    fn is_wanted(&mut self, partition: &Partition, of: Of, inbound: &Inbound) -> bool {
+        let lacks = self.touched.get(&of.hash).is_some_and(|touched| touched.execution.lacks_records_for(inbound));
         if lacks {
-            self.wanted.entry(partition.number).or_default().add(id);
+            self.wanted.entry(partition.number).or_default().add(of.id);
         }
-        Ok(lacks)
+        lacks
     }
 
     fn step(
         &mut self,
         partition: &Partition,
-        execution_id: &str,
+        of: Of,
         inbound: Option<Inbound>,
         message: Option<&InboxMessage>,
     ) -> Result<(), LaneError> {
         let fixtures = self.fixtures;
-        self.touch(partition, execution_id)?;
-        let Some(touched) = self.touched.get_mut(&execution_hash(execution_id)) else { return Ok(()) };
-        let records = CachedRecords { cache: &partition.cache, schemas: &fixtures.schemas };
+        let Some(touched) = self.touched.get_mut(&of.hash) else { return Ok(()) };
+        let records = CachedRecords { cache: &partition.cache, schemas: &fixtures.schemas, execution: of.hash };
         let step =
             Step { now: wall_clock(), workflows: &fixtures.workflows, limits: &fixtures.limits, store: &records };
         let (began, tasks) = (self.began, &mut self.tally.tasks);
@@ -305,25 +325,25 @@ impl<'a> Batch<'a> {
         let mut cut = || began.elapsed() >= fixtures.step_max;
         let actions = drive(&mut touched.execution, inbound, &step, &mut run, &mut cut);
         for action in actions {
-            self.act(partition, execution_id, action, message)?;
+            self.act(partition, of.id, action, message)?;
         }
-        self.release(execution_id)
+        self.release(of)
     }
 
     /// Of an execution that has succeeded the records are written at once, and only the stub is kept: what a thousand
     /// executions hold would leave the processor's caches before the batch ends.
-    fn release(&mut self, execution_id: &str) -> Result<(), LaneError> {
-        let Entry::Occupied(entry) = self.touched.entry(execution_hash(execution_id)) else { return Ok(()) };
+    fn release(&mut self, of: Of) -> Result<(), LaneError> {
+        let Entry::Occupied(entry) = self.touched.entry(of.hash) else { return Ok(()) };
         let Some(stub) = entry.get().execution.stub().filter(|stub| stub.status == WorkflowStatus::Success) else {
             return Ok(());
         };
         let (hash, Touched { mut execution, partition }) = entry.remove_entry();
-        self.write_records(&mut execution, partition)?;
-        self.succeeded.insert(hash, Succeeded { id: execution_id.to_owned(), stub, partition });
+        self.write_records(&mut execution, hash, partition)?;
+        self.succeeded.insert(hash, Succeeded { id: of.id.to_owned(), stub, partition });
         Ok(())
     }
 
-    fn write_records(&mut self, execution: &mut Execution, partition: i32) -> Result<(), LaneError> {
+    fn write_records(&mut self, execution: &mut Execution, hash: u128, partition: i32) -> Result<(), LaneError> {
         let schemas = &self.fixtures.schemas;
         for (key, value) in execution.changed_records(schemas).map_err(LaneError::Record)? {
             let place = self.records.len();
@@ -333,7 +353,7 @@ impl<'a> Batch<'a> {
                 Ok(())
             };
             self.records.add(Topic::Contexts, partition, &key_bytes, &[], write)?;
-            self.changed.push(Changed { partition, key, place });
+            self.changed.push(Changed { partition, key, execution: hash, place });
         }
         Ok(())
     }
@@ -414,8 +434,8 @@ impl<'a> Batch<'a> {
     /// The context records that the batch changed, each written once however many events touched it.
     pub fn write_changed(&mut self) -> Result<(), LaneError> {
         let mut touched = std::mem::take(&mut self.touched);
-        for Touched { execution, partition } in touched.values_mut() {
-            self.write_records(execution, *partition)?;
+        for (hash, Touched { execution, partition }) in &mut touched {
+            self.write_records(execution, *hash, *partition)?;
         }
         self.touched = touched;
         Ok(())
@@ -437,27 +457,21 @@ impl<'a> Batch<'a> {
         self.records
     }
 
-    /// The context records that it changed: partition, key and value.
+    /// The context records that it changed of executions that are open when it is done: partition, key and value.
     pub fn changed(&self) -> impl Iterator<Item = (i32, &RecordKey, &[u8])> {
-        self.changed.iter().map(|changed| (changed.partition, &changed.key, self.records.value(changed.place)))
+        let open = self.changed.iter().filter(|changed| {
+            let touched = self.touched.get(&changed.execution);
+            touched.is_some_and(|touched| !touched.execution.is_closed())
+        });
+        open.map(|changed| (changed.partition, &changed.key, self.records.value(changed.place)))
     }
 
-    /// Is this a record of an execution that is closed when the batch is done?
-    pub fn closes(&self, key: &RecordKey) -> bool {
-        let id = match key {
-            RecordKey::Root(id) => id,
-            RecordKey::Inner(key) => &key.execution_id,
-        };
-        let hash = execution_hash(id);
-        self.succeeded.contains_key(&hash)
-            || self.touched.get(&hash).is_some_and(|touched| touched.execution.is_closed())
-    }
-
-    /// The executions that are closed when it is done: partition, id and stub.
-    pub fn closed(&self) -> impl Iterator<Item = (i32, &str, Stub)> {
-        let stub = |touched: &'_ Touched| Some((touched.partition, touched.execution.stub()?));
-        let touched = self.touched.values().filter_map(move |t| stub(t).map(|(p, stub)| (p, t.execution.id(), stub)));
-        touched.chain(self.succeeded.values().map(|ended| (ended.partition, ended.id.as_str(), ended.stub)))
+    /// The executions that are closed when it is done: partition, hash, id and stub.
+    pub fn closed(&self) -> impl Iterator<Item = (i32, u128, &str, Stub)> {
+        let failed = self.touched.iter().filter_map(|(hash, touched)| {
+            Some((touched.partition, *hash, touched.execution.id(), touched.execution.stub()?))
+        });
+        failed.chain(self.succeeded.iter().map(|(hash, ended)| (ended.partition, *hash, &*ended.id, ended.stub)))
     }
 
     /// Those that are open: partition and execution.

@@ -50,15 +50,15 @@ impl<K: Kafka> Lane<K> {
     fn take_effect(&mut self, batch: &mut Batch) -> Result<(), LaneError> {
         let schemas = Arc::clone(&self.fixtures.schemas);
         // Of an execution that has closed no more than its stub is kept: its records need not pass through the cache.
-        for (number, key, value) in batch.changed().filter(|(_, key, _)| !batch.closes(key)) {
+        for (number, key, value) in batch.changed() {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.cache.put(key, value.to_vec(), &schemas).map_err(LaneError::Record)?;
             }
         }
-        for (number, id, stub) in batch.closed() {
+        for (number, hash, id, stub) in batch.closed() {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.timers.set(id, None);
-                partition.cache.close(id, stub, &schemas);
+                partition.cache.close(hash, stub, &schemas);
             }
         }
         for (number, execution) in batch.open() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use thalweg_core::codec::Schemas;
 use thalweg_core::context::{RecordKey, Stub};
+use thalweg_core::identity::execution_hash;
 use thalweg_core::{ErrorCode, Micros, WorkflowStatus};
 
 use super::LaneError;
@@ -202,7 +203,7 @@ impl Partition {
             return Ok(());
         }
         if context.status.is_closed() {
-            self.cache.close(id, Stub::of(&context), schemas);
+            self.cache.close(execution_hash(id), Stub::of(&context), schemas);
             return Ok(());
         }
         self.cache.put(&key, value, schemas).map_err(unreadable)

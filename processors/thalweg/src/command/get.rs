@@ -199,7 +199,7 @@ impl Records {
         let mut table = Table::new(&["NEWEST EVENTS", "AT (UTC)", "TASK", "RESULT", "BRANCH"]);
         for event in &self.context.processed {
             let branch = event.branch.as_deref().unwrap_or("");
-            table.row([&event.event_type, &clock(event.processed_at), &event.processed_by, &event.result, branch]);
+            table.row([&*event.event_type, &clock(event.processed_at), &event.processed_by, &event.result, branch]);
         }
         if table.is_empty() { String::new() } else { table.to_string() }
     }
