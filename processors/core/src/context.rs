@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Used;
+use crate::child::ParentClosePolicy;
 use crate::data::Data;
 use crate::event::Micros;
 use crate::join_policy::{BranchCounts, JoinPolicy};
@@ -62,6 +63,12 @@ pub struct Context {
     pub budgets: Option<String>,
     #[serde(default)]
     pub used: Vec<Used>,
+    #[serde(default)]
+    pub children: Vec<Child>,
+    #[serde(default)]
+    pub parent: Option<Parent>,
+    #[serde(default)]
+    pub end: Option<String>,
 }
 
 impl Context {
@@ -76,12 +83,14 @@ impl Context {
         self.input_ids.chunks_exact(16).any(|known| known == id)
     }
 
-    /// Bytes of what grows beside `data` and the events that are kept: waits, scopes, timers, tracked tasks.
+    /// Bytes of what grows beside `data` and the events that are kept: waits, scopes, timers, children, tracked tasks.
     pub fn bytes_beside_data(&self) -> usize {
         let waits: usize = self.waits.iter().map(Wait::bytes).sum();
         let timers: usize = self.timers.iter().map(Timer::bytes).sum();
         let tracked: usize = self.tracked.iter().flatten().map(TrackedTask::bytes).sum();
-        waits + timers + tracked + self.scopes.iter().map(String::len).sum::<usize>()
+        let children: usize = self.children.iter().map(Child::bytes).sum();
+        let end = self.end.as_ref().map_or(0, String::len);
+        waits + timers + tracked + children + end + self.scopes.iter().map(String::len).sum::<usize>()
     }
 
     /// Remembers an input id; the oldest leaves the window of [`INPUT_IDS_MAX`].
@@ -169,6 +178,30 @@ impl Wait {
             + optional(&self.scope)
             + optional(&self.branch)
     }
+}
+
+/// A child that is at work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct Child {
+    pub execution_id: String,
+    pub workflow_id: String,
+    pub completed_event: String,
+    pub failed_event: String,
+    pub parent_close: ParentClosePolicy,
+    pub correlation_id: String,
+    #[serde(default)]
+    pub scope: Option<String>,
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+/// The execution that started this one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct Parent {
+    pub execution_id: String,
+    pub depth: i32,
 }
 
 /// One of the newest handled events.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use crate::apply::budget;
 use crate::budget::Usage;
 use crate::by_branch::ByBranch;
-use crate::context::{Branch, Context, ReplyTo, Scope, TaskState, TrackedTask, Wait};
-use crate::event::{Event, RecordedEffect};
+use crate::context::{Branch, Child, Context, Parent, ReplyTo, Scope, TaskState, TrackedTask, Wait};
+use crate::event::{Event, EventError, RecordedEffect};
 use crate::json::Json;
 use crate::merge_patch;
 use crate::redrive;
@@ -69,6 +69,30 @@ pub enum Effect {
     TimerFired(TimerRef),
     /// A timer was set and will not fire.
     TimerCancelled(TimerRef),
+    /// A child was started.
+    ChildStarted(Box<Child>),
+    /// A child has ended.
+    ChildEnded(ChildRef),
+    /// The execution's end waits for its children.
+    EndHeld(Box<EndHeld>),
+}
+
+/// A child, by its execution's id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "one field")]
+pub struct ChildRef {
+    pub execution_id: String,
+}
+
+/// Fields of [`Effect::EndHeld`]: the end that will be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named as in an event")]
+pub struct EndHeld {
+    pub status: WorkflowStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<EventError>,
 }
 
 /// A timer, by its id.
@@ -96,6 +120,9 @@ pub struct Created {
     /// The budgets that the start gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budgets: Option<String>,
+    /// Who wants to know how it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
 }
 
 /// A new status.
@@ -239,6 +266,9 @@ impl Effect {
             Effect::TimerSet(timer) => serde_json::to_string(timer),
             Effect::TimerFired(timer) | Effect::TimerCancelled(timer) => serde_json::to_string(timer),
             Effect::Tracked(task) => serde_json::to_string(task),
+            Effect::ChildStarted(child) => serde_json::to_string(child),
+            Effect::ChildEnded(child) => serde_json::to_string(child),
+            Effect::EndHeld(end) => serde_json::to_string(end),
         };
         RecordedEffect { kind: self.kind().into(), json: Json::trusted(content.unwrap_or_default()) }
     }
@@ -280,12 +310,15 @@ impl Effect {
             Effect::TimerFired(_) => "timer_fired",
             Effect::TimerCancelled(_) => "timer_cancelled",
             Effect::Tracked(_) => "tracked",
+            Effect::ChildStarted(_) => "child_started",
+            Effect::ChildEnded(_) => "child_ended",
+            Effect::EndHeld(_) => "end_held",
         }
     }
 }
 
 /// The kinds that this version knows.
-pub const KINDS: [&str; 24] = [
+pub const KINDS: [&str; 27] = [
     "created",
     "patch",
     "status",
@@ -310,6 +343,9 @@ pub const KINDS: [&str; 24] = [
     "timer_fired",
     "timer_cancelled",
     "tracked",
+    "child_started",
+    "child_ended",
+    "end_held",
 ];
 
 /// The records of one execution, as far as they are known.
@@ -423,6 +459,9 @@ impl Records {
             reply_to: created.reply_to,
             budgets: created.budgets,
             used: Vec::new(),
+            children: Vec::new(),
+            parent: created.parent,
+            end: None,
         });
     }
 
@@ -470,6 +509,7 @@ impl Records {
                 |wait: &Wait| wait.scope.as_ref() == Some(&done.scope) && wait.branch.as_ref() == Some(&done.branch);
             context.waits.retain(|wait| !of_branch(wait));
             context.timers.retain(|timer| !timer.is_of(&done.scope, &done.branch));
+            context.children.retain(|child| !child.is_of(&done.scope, Some(&done.branch)));
         }
         if let Some(scope) = self.scopes.get_mut(&done.scope) {
             match done.status {
@@ -493,6 +533,7 @@ impl Records {
             context.scopes.retain(|id| *id != closed.scope);
             // Branches that it was decided without have nothing left to do.
             context.timers.retain(|timer| timer.scope.as_ref() != Some(&closed.scope));
+            context.children.retain(|child| !child.is_of(&closed.scope, None));
         }
     }
 
@@ -525,6 +566,8 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
             context.status = closed.status;
             context.completed_at = Some(event.recorded_at.unwrap_or(event.occurred_at));
             context.stalled = false;
+            context.children.clear();
+            context.end = None;
             if !closed.resumable {
                 context.waits.clear();
                 context.scopes.clear();
@@ -532,6 +575,12 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
                 context.timers.clear();
             }
         }
+        Effect::ChildStarted(child) => {
+            context.children.push(*child);
+            context.stalled = false;
+        }
+        Effect::ChildEnded(ended) => context.children.retain(|child| child.execution_id != ended.execution_id),
+        Effect::EndHeld(end) => context.end = serde_json::to_string(&end).ok(),
         Effect::Tracked(reported) => {
             let tracked = context.tracked.get_or_insert_default();
             match tracked.iter_mut().find(|task| task.task_id == reported.task_id) {

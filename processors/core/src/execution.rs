@@ -188,10 +188,13 @@ impl Execution {
         self.context().is_some_and(Context::is_paused)
     }
 
-    /// WAITING while a wait is open and no task is to be tried again, else RUNNING.
+    /// WAITING while a wait is open or a child is at work, and no task is to be tried again, else RUNNING.
     pub(crate) fn status_at_work(&self) -> WorkflowStatus {
         let is_retry = |timer: &Timer| timer.purpose == Purpose::Retry.as_str();
-        let waits = self.context().is_some_and(|c| !c.waits.is_empty() && !c.timers.iter().any(is_retry));
+        let waits = self.context().is_some_and(|context| {
+            let idle = context.waits.is_empty() && context.children.is_empty();
+            !idle && !context.timers.iter().any(is_retry)
+        });
         if waits { WorkflowStatus::Waiting } else { WorkflowStatus::Running }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::approval::{Approval, DECIDED};
 use crate::channel::Channel;
+use crate::child;
 use crate::codec::Schemas;
 use crate::command::WorkflowCommand;
 use crate::dialect::{self, Headers};
@@ -233,7 +234,8 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     }
     let command = event.event_type.parse::<WorkflowCommand>().is_ok();
     let decided = event.event_type == DECIDED;
-    if is_reserved(&event.event_type) && event.event_type != STARTED && !command && !decided {
+    let childs_end = event.event_type == child::ENDED;
+    if is_reserved(&event.event_type) && event.event_type != STARTED && !command && !decided && !childs_end {
         return Err(Refusal::new(
             ErrorCode::EventReserved,
             format!(
@@ -298,6 +300,9 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     }
     if decided {
         Approval::of(event)?;
+    }
+    if childs_end {
+        child::check(event)?;
     }
     check_documents(event)?;
     let envelope = event.envelope_bytes();

@@ -25,6 +25,10 @@ pub const WAITS_MAX: usize = 256;
 pub const SCOPES_MAX: usize = 1024;
 /// Timers that one execution may have pending, those of retries and waits among them.
 pub const TIMERS_MAX: usize = 1024;
+/// Children that one execution may have at work.
+pub const CHILDREN_MAX: usize = 1024;
+/// Children of children, each started by the one before it: what goes deeper is taken for an endless recursion.
+pub const CHILD_DEPTH_MAX: i32 = 16;
 /// The longest time that a timer is set for, in milliseconds: ten years. What lies beyond is taken for a mistake.
 pub const TIMER_DELAY_MAX_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// Events that one execution may keep that came before their wait.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::approval::Interrupt;
 use crate::budget::Usage;
 use crate::channel::Channel;
+use crate::child::NewChild;
 use crate::event::{Event, Micros};
 use crate::join_policy::JoinPolicy;
 use crate::message_class::MessageClass;
@@ -27,6 +28,8 @@ pub struct Outcome {
     /// Names of timers that shall not fire: those of the branch in which the event was handled, or outside of any
     /// branch those of the execution as a whole.
     pub cancel_timer: Vec<String>,
+    /// Executions that are started for this one, and whose ends it is told.
+    pub start_child: Vec<NewChild>,
     /// Ends the execution: SUCCESS, with this result.
     pub complete: Option<Value>,
     /// Ends the branch, or outside of any branch the execution: FAILED.
@@ -74,6 +77,12 @@ impl Outcome {
     /// Cancels the timers of this name.
     pub fn cancel_timer(mut self, name: &str) -> Outcome {
         self.cancel_timer.push(name.to_owned());
+        self
+    }
+
+    /// Starts a child.
+    pub fn start_child(mut self, child: NewChild) -> Outcome {
+        self.start_child.push(child);
         self
     }
 

@@ -349,7 +349,11 @@ mod tests {
             cache.put(&RecordKey::Root("e".to_owned()), running, schemas).unwrap();
         });
         assert!(!cache.execution("e", execution_hash("e"), &schemas).unwrap().is_closed());
-        assert!(CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }.scope("e", "s").is_some());
+        assert!(
+            CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }
+                .scope("e", "s")
+                .is_some()
+        );
     }
 
     /// The map grows when seven of eight places are taken, and a place has a byte beside its content.
@@ -389,7 +393,11 @@ mod tests {
         let (mut cache, schemas) = restored(true, |_, _| ());
         let execution = cache.execution("e", execution_hash("e"), &schemas).unwrap();
         assert!(execution.is_closed() && execution.context().is_some());
-        assert!(CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }.scope("e", "s").is_some());
+        assert!(
+            CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }
+                .scope("e", "s")
+                .is_some()
+        );
         cache.close(execution_hash("e"), execution.stub().unwrap(), &schemas);
         assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
     }

@@ -126,8 +126,7 @@ mod tests {
         let (_health, mut lanes) = crate::health::Health::new(1, Duration::from_secs(60));
         let tasks = InlineTasks::new(runtime.handle().clone(), deadline, lanes.remove(0));
         let (task, event): (Arc<dyn Task>, _) = (Arc::new(Behaving(way, policy)), Arc::new(Event::new("x", 0)));
-        let context =
-            TaskContext::new(serde_json::json!({}).into(), Arc::clone(&event), Arc::clone(&task), 0, 1, 0);
+        let context = TaskContext::new(serde_json::json!({}).into(), Arc::clone(&event), Arc::clone(&task), 0, 1, 0);
         let call = TaskCall { task, event, context };
         tasks.run(call).result.map(|_| ()).map_err(|failure| failure.code)
     }

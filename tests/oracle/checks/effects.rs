@@ -71,6 +71,9 @@ fn says(effect: &Effect) -> Vec<Says> {
         | Effect::Late {}
         | Effect::Stalled {}
         | Effect::Redriven(_)
+        | Effect::ChildStarted(_)
+        | Effect::ChildEnded(_)
+        | Effect::EndHeld(_)
         | Effect::Tracked(_) => Vec::new(),
     }
 }

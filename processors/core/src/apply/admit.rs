@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Action, DeadLetter, Step, command, redrive, report};
+use super::{Action, DeadLetter, Step, child, command, redrive, report};
 use crate::approval::{Approval, DECIDED};
 use crate::budget::Budgets;
 use crate::channel::Channel;
+use crate::child::ENDED;
 use crate::command::WorkflowCommand;
 use crate::context::Context;
 use crate::error_code::ErrorCode;
@@ -49,6 +50,14 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
         }
         (None, Life::Open) => judge_open(execution, &inbound, &id, step),
     };
+    let refusal = match &verdict {
+        Verdict::Refuse(refusal) => Some(refusal.clone()),
+        Verdict::Reject(reason) => Some(Refusal::new(ErrorCode::TransitionRejected, reason)),
+        Verdict::Take | Verdict::Duplicate | Verdict::RejectReport(_) => None,
+    };
+    if let Some(refusal) = refusal {
+        actions.extend(child::refused(&inbound.event, &inbound.input.position, &refusal, step));
+    }
     match verdict {
         Verdict::Take => take(execution, inbound, &id, command, step, actions),
         Verdict::Duplicate => actions.push(Action::Duplicate),
@@ -142,6 +151,9 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
         reply_to: None,
         budgets: None,
         used: Vec::new(),
+        children: Vec::new(),
+        parent: None,
+        end: None,
     });
     Verdict::Take
 }
@@ -162,6 +174,9 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
     }
     if let Some(why) = report::refused(context, event) {
         return Verdict::RejectReport(why);
+    }
+    if event.event_type == ENDED && child::ended(context, event).is_none() {
+        return Verdict::Reject("it has no such child at work".to_owned());
     }
     if event.event_type == DECIDED {
         if context.status == WorkflowStatus::Paused {
@@ -184,8 +199,7 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
 }
 
 fn branch_is_known(execution: &mut Execution, scope: &str, branch: &str, step: &Step) -> bool {
-    let first_is_queued =
-        execution.queued_in.get(scope, branch).is_some_and(|count| *count > 0);
+    let first_is_queued = execution.queued_in.get(scope, branch).is_some_and(|count| *count > 0);
     execution.load_scope(scope, step.store).is_some()
         && (first_is_queued || execution.load_branch(scope, branch, step.store).is_some())
 }

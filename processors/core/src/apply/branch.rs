@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Action, Closing, Current, Notice, Step, admit, cancel, outcome};
+use super::{Action, Closing, Current, Notice, Step, admit, cancel, child, outcome};
 use crate::channel::Channel;
 use crate::context::{Branch, Scope};
 use crate::effect::{BranchDone, BranchHandled, Effect, ScopeClosed};
@@ -49,6 +49,7 @@ pub(super) fn done(
         Ending::With(status, result) => (status, result, false),
         Ending::ByPayload => (BranchStatus::Success, None, true),
     };
+    child::give_up(execution, scope, Some(branch), step, actions);
     let (of, name) = (scope.to_owned(), branch.to_owned());
     let ended = BranchDone { scope: of, branch: name, status, result, payload_is_result };
     current.add(execution, Effect::BranchDone(ended));
@@ -88,16 +89,18 @@ pub(super) fn settle(execution: &mut Execution, current: &mut Current, step: &St
 /// A scope's failure that no task handles fails what the scope is part of.
 fn propagate_failure(execution: &mut Execution, current: &mut Current, step: &Step, actions: &mut Vec<Action>) {
     let event = Arc::clone(&current.event);
-    let is_failure = current.input.is_none()
+    let is_scopes = current.input.is_none()
         && event.status.as_deref() == Some(ScopeStatus::Failed.as_str())
         && event.source.as_deref() == Some(ENGINE);
-    if !is_failure || current.is_handled() {
+    let is_childs = child::failed_unhandled(current);
+    if !(is_scopes || is_childs) || current.is_handled() {
         return;
     }
-    let message = format!("scope failed and no task handles {}", event.event_type);
+    let (what, code) = if is_childs { ("child", "CHILD_FAILED") } else { ("scope", "SCOPE_FAILED") };
+    let message = format!("{what} failed and no task handles {}", event.event_type);
     match event.place() {
         Some((scope, branch)) => {
-            let result = Json::from(&json!({"code": "SCOPE_FAILED", "message": message}));
+            let result = Json::from(&json!({"code": code, "message": message}));
             let ending = Ending::With(BranchStatus::Failed, Some(result));
             done(execution, current, scope, branch, ending, step, actions);
         }
@@ -105,7 +108,7 @@ fn propagate_failure(execution: &mut Execution, current: &mut Current, step: &St
             current.closing = Some(Closing {
                 status: WorkflowStatus::Failed,
                 result: None,
-                error: Some(outcome::error_of("SCOPE_FAILED", &message)),
+                error: Some(outcome::error_of(code, &message)),
             });
         }
         None => {}
@@ -198,7 +201,8 @@ fn end_by_quiescence(
         && execution.queued_in.get(scope, branch).is_none_or(|count| *count == 0)
         && !current.emitted.iter().any(|queued| in_branch(&queued.event.scope, &queued.event.branch))
         && !context.waits.iter().any(|wait| in_branch(&wait.scope, &wait.branch))
-        && !context.timers.iter().any(|timer| timer.is_of(scope, branch));
+        && !context.timers.iter().any(|timer| timer.is_of(scope, branch))
+        && !context.children.iter().any(|child| child.is_of(scope, Some(branch)));
     if dry && !current.failed {
         done(execution, current, scope, branch, Ending::With(BranchStatus::Success, None), step, actions);
     }
@@ -216,6 +220,7 @@ fn join(execution: &mut Execution, current: &mut Current, scope: &str, step: &St
         execution.load_branch(parent, branch, step.store);
     }
     let completion = completion(execution, current, &record, status, step);
+    child::give_up(execution, scope, None, step, actions);
     current.add(execution, Effect::ScopeClosed(ScopeClosed { scope: scope.to_owned(), status, canceled: false }));
     if record.counts().open() > 0 {
         cancel::within(execution, current, scope, None, step, actions);
@@ -304,9 +309,7 @@ impl BranchResult {
         let said = |json: &Json| serde_json::from_str(json.as_str()).ok();
         match branch.status {
             BranchStatus::Open => BranchResult { result: None, status: CANCELED },
-            status => {
-                BranchResult { result: Some(branch.result.as_ref().and_then(said)), status: status.as_str() }
-            }
+            status => BranchResult { result: Some(branch.result.as_ref().and_then(said)), status: status.as_str() },
         }
     }
 }

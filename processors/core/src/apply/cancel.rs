@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Current, Notice, Step, close};
+use super::{Action, Current, Notice, Step, child, close};
 use crate::effect::{Effect, ScopeClosed, WaitTaken};
 use crate::execution::Execution;
 use crate::status::ScopeStatus;
@@ -89,6 +89,7 @@ fn give_up(
             // What is folded must be known.
             execution.load_branch(&parent, &branch, step.store);
         }
+        child::give_up(execution, &scope, None, step, actions);
         let status = ScopeStatus::Failed;
         current.add(execution, Effect::ScopeClosed(ScopeClosed { scope, status, canceled: true }));
         actions.push(Action::Notice(Notice::ScopeClosed { policy, status, canceled: true }));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, cut, outcome, reply};
+use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, child, cut, outcome, reply};
 use crate::channel::Channel;
 use crate::context::Stub;
 use crate::effect::{Closed, Effect, PendingRef};
@@ -96,6 +96,7 @@ fn end_as(
         WorkflowStatus::Canceled => "workflow.canceled",
         _ => "workflow.failed",
     };
+    child::at_end(execution, &closing, step, actions);
     let mut event = system_event(execution, cause, event_type, step);
     event.correlation_id = Some(context.correlation_id.clone());
     event.status = Some(closing.status.as_str().to_owned());

@@ -9,7 +9,7 @@ use super::branch::ENGINE;
 use super::{Action, Closing, Current, Step, close, early, handle, outcome, wait};
 use crate::channel::Channel;
 use crate::command::WorkflowCommand;
-use crate::effect::{Effect, StatusChanged, WaitTaken};
+use crate::effect::{ChildRef, Effect, StatusChanged, WaitTaken};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError};
 use crate::execution::{Execution, Life, Queued};
@@ -99,6 +99,9 @@ pub(super) fn park(execution: &mut Execution, inbound: Inbound, step: &Step, act
     let is_log = event.message_class == MessageClass::Log.as_str();
     let place = handle::place(execution, Arc::make_mut(&mut event), !is_log, step);
     let mut current = Current::of_input(Arc::clone(&event), 0, input);
+    if let Some(execution_id) = place.ends {
+        current.add(execution, Effect::ChildEnded(ChildRef { execution_id }));
+    }
     if let Some(wait_id) = place.answers {
         wait::answered(execution, &mut current, &wait_id);
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{
-    Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, close, early, for_each, outcome, redrive,
-    reply, report, wait,
+    Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, child as children, close, early,
+    for_each, outcome, redrive, reply, report, wait,
 };
 use crate::approval::{Approval, DECIDED};
+use crate::child;
 use crate::context::{BranchOpening, Context, ReplyTo, Wait};
-use crate::effect::{BranchOpened, Created, Effect, PendingRef, WaitTaken, to_hex};
+use crate::effect::{BranchOpened, ChildRef, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
 use crate::inbound::InputRef;
@@ -59,6 +60,10 @@ pub(super) fn handle(
         start(execution, &mut current, step, actions);
     }
     let mut heard = true;
+    if let Some(execution_id) = place.ends {
+        current.is_childs_end = true;
+        current.add(execution, Effect::ChildEnded(ChildRef { execution_id }));
+    }
     if let Some(wait_id) = place.answers {
         wait::answered(execution, &mut current, &wait_id);
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));
@@ -119,8 +124,7 @@ fn keep_workflow(event: &mut Event, workflow_id: &str) {
     if event.workflow_id.as_deref() == Some(workflow_id) {
         return;
     }
-    if let Some(own) = event.workflow_id.replace(workflow_id.to_owned())
-    {
+    if let Some(own) = event.workflow_id.replace(workflow_id.to_owned()) {
         event.ext.insert("workflow_id".to_owned(), crate::json::Json::from(&serde_json::Value::from(own)));
     }
 }
@@ -130,12 +134,20 @@ pub(super) struct Place {
     pub answers: Option<String>,
     /// The task whose wait it answers.
     asked_by: Option<String>,
+    /// The child whose end it tells.
+    pub ends: Option<String>,
 }
 
 /// Finds the branch of an event from outside: by its fields, else by its parent event, else by the wait that it answers.
 pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
-    let (mut answers, mut asked_by) = (None, None);
-    if from_outside && let Some(context) = &execution.records.context {
+    let (mut answers, mut asked_by, mut ends) = (None, None, None);
+    if from_outside && event.event_type == child::ENDED {
+        ends = end_of_child(execution, event);
+        if ends.is_none() {
+            // It was given up while its end was on the way.
+            return Place { late: true, answers, asked_by, ends };
+        }
+    } else if from_outside && let Some(context) = &execution.records.context {
         let (scope, branch) = origin(context, event);
         let (scope, branch) = (scope.cloned(), branch.cloned());
         (event.scope, event.branch) = (scope, branch);
@@ -152,7 +164,14 @@ pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: 
         }
     }
     let late = event.place().is_some_and(|(scope, branch)| admit::is_late(execution, scope, branch, step));
-    Place { late, answers, asked_by }
+    Place { late, answers, asked_by, ends }
+}
+
+/// Gives the end of a child the place and the type that its start asked for; tells which child it is.
+fn end_of_child(execution: &Execution, event: &mut Event) -> Option<String> {
+    let child = children::ended(execution.context()?, event)?;
+    children::take_place(event, child, child::end_of(event)?);
+    Some(child.execution_id.clone())
 }
 
 /// A branch, where there is one: scope and name.
@@ -197,6 +216,7 @@ fn start(execution: &mut Execution, current: &mut Current, step: &Step, actions:
         tracked: context.tracked.is_some(),
         reply_to: ReplyTo::of(&current.event),
         budgets: current.event.ext.get(admit::BUDGETS).map(|budgets| budgets.as_str().to_owned()),
+        parent: child::parent_of(&current.event),
     };
     actions.push(Action::Notice(Notice::Started { workflow_id: context.workflow_id.clone() }));
     let sequence = context.sequence;
@@ -261,6 +281,7 @@ impl Current {
             failed: false,
             error: None,
             late: false,
+            is_childs_end: false,
             duration_ms: 0.0,
             last_result: None,
         }

@@ -5,6 +5,7 @@ mod approval;
 mod branch;
 pub(crate) mod budget;
 mod cancel;
+mod child;
 mod close;
 mod command;
 mod cut;
@@ -73,6 +74,8 @@ pub enum Action {
     Publish(Arc<Event>, Option<String>),
     /// Run this task and hand back what became of it.
     RunTask(TaskCall),
+    /// Write this to the inbox, for another execution, with the same transaction.
+    Send(Box<Event>),
     /// Write this to the dead letters.
     DeadLetter(Box<DeadLetter>),
     /// The input was handled before: drop it.
@@ -183,6 +186,8 @@ pub(crate) struct Current {
     pub error: Option<crate::event::EventError>,
     /// Its branch or scope was done when it came.
     pub late: bool,
+    /// It tells the end of a child of this execution.
+    pub is_childs_end: bool,
     pub duration_ms: f64,
     pub last_result: Option<crate::json::Json>,
 }

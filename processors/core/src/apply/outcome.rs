@@ -8,7 +8,7 @@ use super::branch::Ending;
 use super::emission::Emission;
 use super::timer::Setting;
 use super::{
-    Action, Closing, Current, DeadLetter, Step, approval, branch, budget, close, early, handle, reply, retry,
+    Action, Closing, Current, DeadLetter, Step, approval, branch, budget, child, close, early, handle, reply, retry,
     system_error, timer,
 };
 use crate::approval::DECIDED;
@@ -22,7 +22,9 @@ use crate::execution::{self, Execution, Queued};
 use crate::identity;
 use crate::inbound::is_reserved;
 use crate::json::{self, Json, check_depth};
-use crate::limits::{NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, TIMERS_MAX, WAITS_MAX, cut_message};
+use crate::limits::{
+    CHILDREN_MAX, NAME_MAX_BYTES, PENDING_MAX, PROCESSED_MAX, SCOPES_MAX, TIMERS_MAX, WAITS_MAX, cut_message,
+};
 use crate::merge_patch;
 use crate::outcome::Outcome;
 use crate::redrive::GAVE_UP;
@@ -76,6 +78,8 @@ struct Decision {
     branch_end: Option<Ending>,
     usage: Option<Usage>,
     asked: Option<Event>,
+    /// The starts of children.
+    starts: Vec<Event>,
 }
 
 impl Decision {
@@ -87,6 +91,7 @@ impl Decision {
         current.emitted.extend(self.emitted);
         execution.timer_events.extend(self.kept);
         current.remarks.extend(self.asked);
+        actions.extend(self.starts.into_iter().map(|start| Action::Send(Box::new(start))));
         if self.result.is_some() {
             current.last_result = self.result;
         }
@@ -161,6 +166,15 @@ fn decide(
         kept.extend(event.map(|event| (timer.timer_id.clone(), event)));
         effects.push(Effect::TimerSet(Box::new(timer)));
     }
+    let mut starts = Vec::new();
+    for new in &outcome.start_child {
+        let (child, start) = makes.child(context, new)?;
+        if starts.iter().any(|other: &Event| other.execution_id == child.execution_id) {
+            return Err(invalid(format!("start_child: two children are named {:?}", child.execution_id)));
+        }
+        effects.push(Effect::ChildStarted(Box::new(child)));
+        starts.push(start);
+    }
     if !outcome.cancel_timer.is_empty() {
         timer::check_names(&outcome.cancel_timer)?;
         effects.extend(timer::named(execution, current, &outcome.cancel_timer).map(Effect::TimerCancelled));
@@ -185,6 +199,9 @@ fn decide(
     }
     if context.timers.len() + added(|e| matches!(e, Effect::TimerSet(_))) > TIMERS_MAX {
         return Err(invalid(format!("more than {TIMERS_MAX} timers would be pending")));
+    }
+    if context.children.len() + starts.len() > CHILDREN_MAX {
+        return Err(invalid(format!("more than {CHILDREN_MAX} children would be at work")));
     }
     if emitted.len() > PENDING_MAX {
         return Err(too_large(format!("{} events emitted at once, at most {PENDING_MAX} are allowed", emitted.len())));
@@ -216,7 +233,7 @@ fn decide(
     if let Some(agent) = usage.as_ref().and_then(|usage| usage.agent.as_ref()) {
         name("usage.agent", agent)?;
     }
-    Ok(Decision { effects, effects_bytes, emitted, kept, closing, result, branch_end, usage, asked })
+    Ok(Decision { effects, effects_bytes, emitted, kept, closing, result, branch_end, usage, asked, starts })
 }
 
 pub(super) fn too_large(message: String) -> TaskFailure {
@@ -268,6 +285,7 @@ fn check_context_size(
             Effect::WaitAdded(wait) => added += wait.bytes(),
             Effect::ScopeOpened(scope) => added += scope.scope.len(),
             Effect::TimerSet(timer) => added += timer.bytes(),
+            Effect::ChildStarted(child) => added += child.bytes(),
             _ => {}
         }
     }
@@ -486,6 +504,7 @@ pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Ste
         return;
     }
     branch::settle(execution, &mut current, step, actions);
+    child::hold_end(execution, &mut current);
     reply::answer(execution, &mut current, step);
     remember(execution, &current, step.now);
     if let Some(closing) = current.closing.take() {
@@ -533,7 +552,7 @@ fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
         return false;
     }
     let status = execution.status_at_work();
-    let idle = context.waits.is_empty() && context.timers.is_empty();
+    let idle = context.waits.is_empty() && context.timers.is_empty() && context.children.is_empty();
     let stalls = !context.stalled && idle && execution.queue.is_empty();
     if context.status != status {
         current.add(execution, Effect::Status(StatusChanged { status }));

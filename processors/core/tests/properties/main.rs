@@ -8,6 +8,7 @@ mod anything;
 mod approval;
 mod bad_outcome;
 mod budget;
+mod child;
 mod command;
 mod duplicates;
 mod fold;

@@ -117,6 +117,8 @@ pub struct Log {
     pub duplicates: usize,
     /// Occurrences for the metrics.
     pub notices: Vec<Notice>,
+    /// What it wrote to the inbox for others, and was not delivered yet.
+    pub sent: Vec<Event>,
     /// The fold of its events.
     pub folded: Records,
     /// Bytes of the largest event.
@@ -147,6 +149,7 @@ impl Log {
             Action::DeadLetter(letter) => self.dead_letters.push(*letter),
             Action::Duplicate => self.duplicates += 1,
             Action::Notice(notice) => self.notices.push(notice),
+            Action::Send(event) => self.sent.push(*event),
             Action::RunTask(call) => panic!("{call:?} was not run"),
         }
     }
@@ -200,6 +203,20 @@ impl<'a> MemoryRouter<'a> {
     pub fn send(&mut self, id: &str, offset: i64, event: &Value) {
         let inbound = self.read(offset, event.to_string().as_bytes()).unwrap();
         self.step(id, Some(inbound), &mut || false);
+    }
+
+    /// Hands over what an execution wrote to the inbox for others, each event `times` times, at offsets from here on;
+    /// returns the next offset.
+    pub fn deliver(&mut self, from: &str, mut offset: i64, times: usize) -> i64 {
+        let sent = std::mem::take(&mut self.logs.entry(from.to_owned()).or_default().sent);
+        for event in sent {
+            for _ in 0..times {
+                let inbound = self.read(offset, &SCHEMAS.write_event(&event).unwrap()).unwrap();
+                self.step(&event.execution_id, Some(inbound), &mut || false);
+                offset += 1;
+            }
+        }
+        offset
     }
 
     /// Goes on until nothing is pending.

@@ -13,7 +13,7 @@ use thalweg_core::inbound::{
     Reading, Refusal,
 };
 use thalweg_core::task::{TaskCall, TaskRun};
-use thalweg_core::{Channel, ErrorCode, Event, Execution, WorkflowStatus};
+use thalweg_core::{Channel, ErrorCode, Event, Execution, WorkflowStatus, partition_of};
 
 use super::partition::Partition;
 use super::retention::Found;
@@ -68,6 +68,7 @@ impl Of<'_> {
 pub enum Topic {
     Channel(Channel),
     Contexts,
+    Inbox,
 }
 
 /// The content of one transaction.
@@ -367,6 +368,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(), LaneError> {
         match action {
             Action::Publish(event, input) => self.publish(partition.number, &event, input),
+            Action::Send(event) => self.send(&event),
             Action::DeadLetter(letter) => self.dead_letter(partition, &letter, message),
             Action::Duplicate => {
                 self.tally.duplicates += 1;
@@ -394,6 +396,15 @@ impl<'a> Batch<'a> {
         let schemas = &self.fixtures.schemas;
         let write = |bytes: &mut Vec<u8>| schemas.append_event(event, bytes).map_err(LaneError::Record);
         self.records.add(Topic::Channel(channel), partition, event.execution_id.as_bytes(), headers, write)
+    }
+
+    /// Writes an event to the inbox for another execution: it comes with the transaction or not at all.
+    fn send(&mut self, event: &Event) -> Result<(), LaneError> {
+        let schemas = &self.fixtures.schemas;
+        let partition = partition_of(event.execution_id.as_bytes(), self.fixtures.partitions);
+        let headers = [(HEADER_EVENT_TYPE, event.event_type.as_bytes())];
+        let write = |bytes: &mut Vec<u8>| schemas.append_event(event, bytes).map_err(LaneError::Record);
+        self.records.add(Topic::Inbox, partition, event.execution_id.as_bytes(), &headers, write)
     }
 
     fn dead_letter(
@@ -447,6 +458,7 @@ impl<'a> Batch<'a> {
             match topic {
                 Topic::Channel(channel) => self.fixtures.channel(*channel),
                 Topic::Contexts => &self.fixtures.contexts,
+                Topic::Inbox => &self.fixtures.inbox,
             }
         };
         self.records.iter(name).chain(self.dead_letters.iter().map(OutgoingRef::from))
