@@ -159,7 +159,7 @@ impl Lane {
                     }
                 }
                 Action::DeadLetter(letter) => panic!("{letter:?}"),
-                Action::RunTask(_) | Action::Duplicate | Action::Notice(_) => {}
+                Action::RunTask(_) | Action::Send(_) | Action::Duplicate | Action::Notice(_) => {}
             }
         }
         for (key, value) in execution.changed_records(&self.schemas).unwrap() {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use thalweg_core::approval::{DECIDED, Interrupt};
+use thalweg_core::child::COMPLETED;
 use thalweg_core::inbound::STARTED;
 use thalweg_core::timer::WAITING_TIMED_OUT;
 use thalweg_core::{
-    Channel, Event, FanOut, ForEach, Items, JoinPolicy, NewEvent, NewTimer, OnFailure, Outcome, Pattern, RetryPolicy,
-    Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
+    Channel, Event, FanOut, ForEach, Items, JoinPolicy, NewChild, NewEvent, NewTimer, OnFailure, Outcome,
+    ParentClosePolicy, Pattern, RetryPolicy, Task, TaskContext, TaskError, WaitFor, Workflow, Workflows, async_trait,
 };
 
 /// All of them.
@@ -33,6 +34,8 @@ pub fn all() -> Workflows {
         .with(watched())
         .with(metered())
         .with(payment())
+        .with(travel())
+        .with(booking())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -334,6 +337,42 @@ fn payment() -> Workflow {
             Ok(Outcome::new().emit(NewEvent::command("payment.requested", context.data["amount"].clone())))
         }))
         .task(on("paid", "payment.requested", |event, _| Ok(Outcome::new().complete(event.payload_value()))))
+}
+
+/// Books each of its legs by a child, and is done once all are booked.
+fn travel() -> Workflow {
+    Workflow::new("travel", "1")
+        .task(on("book", STARTED, |_, context| {
+            let policy = context.data["policy"].as_str().and_then(|policy| policy.parse().ok());
+            let workflow = context.data["workflow"].as_str().unwrap_or("booking").to_owned();
+            let book = |number| {
+                let mut leg = context.data["leg"].clone();
+                leg["number"] = json!(number);
+                NewChild::new(&workflow, leg).on_parent_close(policy.unwrap_or(ParentClosePolicy::Cancel))
+            };
+            let legs = context.data["legs"].as_u64().unwrap_or(0);
+            Ok((0..legs).map(book).fold(Outcome::new(), Outcome::start_child))
+        }))
+        .task(on("booked", COMPLETED, |event, context| {
+            let total =
+                context.data["total"].as_u64().unwrap_or(0) + event.payload_value()["number"].as_u64().unwrap_or(0);
+            context.data["total"] = json!(total);
+            count(context, "booked")?;
+            let is_last = context.data["booked"].as_u64() == context.data["legs"].as_u64();
+            Ok(if is_last { Outcome::new().complete(json!(total)) } else { Outcome::new() })
+        }))
+}
+
+fn booking() -> Workflow {
+    Workflow::new("booking", "1")
+        .task(on("reserve", STARTED, |_, context| {
+            Ok(match (context.data["waits"].as_bool(), context.data["fails"].as_bool()) {
+                (Some(true), _) => Outcome::new().wait_for(WaitFor::event("confirmed")),
+                (_, Some(true)) => Outcome::new().fail("SOLD_OUT", "no seat is left"),
+                _ => Outcome::new().complete(json!({"number": context.data["number"]})),
+            })
+        }))
+        .task(on("confirm", "confirmed", |_, _| Ok(Outcome::new().complete(json!({})))))
 }
 
 /// Two desks: each answers when it is asked, one after the other.

@@ -6,6 +6,7 @@ mod adopt;
 mod approvals;
 mod bad_input;
 mod budgets;
+mod children;
 mod claims;
 mod cli;
 mod commands;

@@ -45,11 +45,12 @@ impl Entry<'_> {
     pub fn is_unrouted(&self) -> bool {
         let event = &self.record.event;
         let event_type = event.event_type.as_str();
-        // What answers a request has the type that the request names; a scope's end has one of its own, too.
+        // What answers a request has the type that the request names; the ends of scopes and children have such, too.
         let answers = event.source.as_deref() == Some(ENGINE)
             && ![redrive::RESUMED, retry::STARTED, timer::WAITING_TIMED_OUT, "escalation.required"]
                 .contains(&event_type)
-            && event.payload_value().get("counts").is_none();
+            && event.payload_value().get("counts").is_none()
+            && !event.ext.contains_key("child");
         answers
             || ENDS.contains(&event_type)
             || REMARKS.contains(&event_type)

@@ -12,7 +12,7 @@ use crate::status::WorkflowStatus;
 use crate::string_enum::string_enum;
 
 /// The event by which a child tells its parent that it has ended: status, error and payload are the child's own, and
-/// the child is named in `ext`. The parent's log has it under the type that the task which started the child gave.
+/// the child is named in `ext`. Tasks are told by an event of the type that the start of the child asked for.
 pub const ENDED: &str = "workflow.child.ended";
 /// The type of a child's end in SUCCESS, unless the task that started it named another.
 pub const COMPLETED: &str = "workflow.child.completed";

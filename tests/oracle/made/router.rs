@@ -117,7 +117,7 @@ impl Router {
                     self.write_keyed(&topic, execution_id, value, &headers);
                 }
                 Action::DeadLetter(letter) => self.bury(&letter, record),
-                Action::RunTask(_) | Action::Duplicate | Action::Notice(_) => {}
+                Action::RunTask(_) | Action::Send(_) | Action::Duplicate | Action::Notice(_) => {}
             }
         }
     }

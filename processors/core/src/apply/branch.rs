@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Action, Closing, Current, Notice, Step, admit, cancel, child, outcome};
 use crate::channel::Channel;
+use crate::child::ENDED;
 use crate::context::{Branch, Scope};
 use crate::effect::{BranchDone, BranchHandled, Effect, ScopeClosed};
 use crate::execution::{Execution, Queued};
@@ -92,7 +93,7 @@ fn propagate_failure(execution: &mut Execution, current: &mut Current, step: &St
     let is_scopes = current.input.is_none()
         && event.status.as_deref() == Some(ScopeStatus::Failed.as_str())
         && event.source.as_deref() == Some(ENGINE);
-    let is_childs = child::failed_unhandled(current);
+    let is_childs = child::tells_failure(current);
     if !(is_scopes || is_childs) || current.is_handled() {
         return;
     }
@@ -121,8 +122,8 @@ pub(super) const ENGINE: &str = "thalweg";
 fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str, step: &Step) {
     execution.load_branch(scope, branch, step.store);
     let Some(record) = execution.records.branches.get(scope, branch) else { return };
-    // That a wait was in vain is no work of the branch: what it leads to is.
-    if record.status != BranchStatus::Open || current.event.event_type == WAITING_TIMED_OUT {
+    // That a wait was in vain, or a child has ended, is no work of the branch: what it leads to is.
+    if record.status != BranchStatus::Open || [WAITING_TIMED_OUT, ENDED].contains(&&*current.event.event_type) {
         return;
     }
     let handled = current.is_handled();

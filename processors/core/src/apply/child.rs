@@ -1,11 +1,13 @@
 //! Children: started with the step that decides it, told of its end, given up or waited for at the end of what started
 //! them.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::branch::ENGINE;
 use super::emission::Emission;
-use super::outcome::{invalid, name, returned};
+use super::outcome::{self, invalid, name, returned};
 use super::{Action, Closing, Current, Step};
 use crate::channel::Channel;
 use crate::child::{self, ENDED, NewChild, ParentClosePolicy};
@@ -14,7 +16,7 @@ use crate::context::{Child, Context, Parent};
 use crate::effect::{Effect, EndHeld};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, EventError};
-use crate::execution::Execution;
+use crate::execution::{Execution, Queued};
 use crate::identity;
 use crate::inbound::{Refusal, STARTED, is_reserved};
 use crate::json::Json;
@@ -167,10 +169,11 @@ fn answer(child: &str, parent: &Parent, sequence: i64, step: &Step) -> Event {
 }
 
 /// Holds an end back that a task decided, while children run for which it is to wait; the first one is kept. Once the
-/// last of them has ended, what was held back is the end.
+/// last of them has ended, and what that led to is handled, what was held back is the end.
 pub(super) fn hold_end(execution: &mut Execution, current: &mut Current) {
     let Some(context) = execution.context() else { return };
     let waits = context.children.iter().any(|child| child.parent_close == ParentClosePolicy::Wait);
+    let nothing_left = execution.queue.is_empty() && current.emitted.is_empty();
     let held = context.end.as_deref().and_then(|end| serde_json::from_str::<EndHeld>(end).ok());
     match (waits, held) {
         (true, held) => {
@@ -186,22 +189,35 @@ pub(super) fn hold_end(execution: &mut Execution, current: &mut Current) {
                 current.add(execution, Effect::EndHeld(Box::new(EndHeld { status, result, error })));
             }
         }
-        (false, Some(EndHeld { status, result, error })) if current.closing.is_none() => {
+        (false, Some(EndHeld { status, result, error })) if current.closing.is_none() && nothing_left => {
             current.closing = Some(Closing { status, result, error });
         }
         (false, _) => {}
     }
 }
 
-/// A child's end that no task handles and that is no success fails what started it.
-pub(super) fn failed_unhandled(current: &Current) -> bool {
-    current.is_childs_end && current.event.status.as_deref() != Some(WorkflowStatus::Success.as_str())
+/// The event that tells a child's end to the tasks, as the start of the child asked for it: caused by the one that came.
+pub(super) fn told(execution: &Execution, ended: &Event, child: &Child, step: &Step) -> Option<Queued> {
+    let event = Event {
+        event_id: outcome::made_id(execution, ended, &child.execution_id),
+        channel: Channel::ActionResults.as_str().to_owned(),
+        message_class: MessageClass::Result.as_str().to_owned(),
+        source: Some(ENGINE.to_owned()),
+        occurred_at: step.now,
+        status: ended.status.clone(),
+        payload: ended.payload.clone(),
+        error: ended.error.clone(),
+        ext: ended.ext.clone(),
+        ..ended.follow_up(child.told_as(child::end_of(ended)?))
+    };
+    Some(Queued { event: Arc::new(event), depth: 0, input: None, opens: None, logged: false })
 }
 
-/// Gives an event from outside the place and the type of the child's end that it tells.
-pub(super) fn take_place(event: &mut Event, child: &Child, status: WorkflowStatus) {
-    event.scope.clone_from(&child.scope);
-    event.branch.clone_from(&child.branch);
-    event.correlation_id = Some(child.correlation_id.clone());
-    child.told_as(status).clone_into(&mut event.event_type);
+/// Does the current event tell a child's end that is no success?
+pub(super) fn tells_failure(current: &Current) -> bool {
+    let event = &current.event;
+    current.input.is_none()
+        && event.source.as_deref() == Some(ENGINE)
+        && child::child_of(event).is_some()
+        && event.status.as_deref() != Some(WorkflowStatus::Success.as_str())
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::admit::Verdict;
 use super::branch::ENGINE;
-use super::{Action, Closing, Current, Step, close, early, handle, outcome, wait};
+use super::{Action, Closing, Current, Step, child, close, early, handle, outcome, wait};
 use crate::channel::Channel;
 use crate::command::WorkflowCommand;
 use crate::effect::{ChildRef, Effect, StatusChanged, WaitTaken};
@@ -99,15 +99,19 @@ pub(super) fn park(execution: &mut Execution, inbound: Inbound, step: &Step, act
     let is_log = event.message_class == MessageClass::Log.as_str();
     let place = handle::place(execution, Arc::make_mut(&mut event), !is_log, step);
     let mut current = Current::of_input(Arc::clone(&event), 0, input);
-    if let Some(execution_id) = place.ends {
-        current.add(execution, Effect::ChildEnded(ChildRef { execution_id }));
+    let mut told = None;
+    if let Some(child) = place.ends {
+        told = child::told(execution, &event, &child, step);
+        current.add(execution, Effect::ChildEnded(ChildRef { execution_id: child.execution_id }));
     }
     if let Some(wait_id) = place.answers {
         wait::answered(execution, &mut current, &wait_id);
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));
     }
     outcome::publish(execution, current, actions);
-    if !is_log {
+    if let Some(told) = told {
+        execution.push(told);
+    } else if !is_log {
         execution.push(Queued { event, depth: 0, input: None, opens: None, logged: false });
     }
 }

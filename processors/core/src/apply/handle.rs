@@ -9,7 +9,7 @@ use super::{
 };
 use crate::approval::{Approval, DECIDED};
 use crate::child;
-use crate::context::{BranchOpening, Context, ReplyTo, Wait};
+use crate::context::{BranchOpening, Child, Context, ReplyTo, Wait};
 use crate::effect::{BranchOpened, ChildRef, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
@@ -60,9 +60,10 @@ pub(super) fn handle(
         start(execution, &mut current, step, actions);
     }
     let mut heard = true;
-    if let Some(execution_id) = place.ends {
-        current.is_childs_end = true;
-        current.add(execution, Effect::ChildEnded(ChildRef { execution_id }));
+    let tells_end = place.ends.is_some();
+    if let Some(child) = place.ends {
+        current.emitted.extend(children::told(execution, &current.event, &child, step));
+        current.add(execution, Effect::ChildEnded(ChildRef { execution_id: child.execution_id }));
     }
     if let Some(wait_id) = place.answers {
         wait::answered(execution, &mut current, &wait_id);
@@ -84,7 +85,7 @@ pub(super) fn handle(
         if current.event.branch.is_none() {
             branch::unhandled(execution, &mut current, step);
         }
-    } else if heard && !place.late && !is_log {
+    } else if heard && !place.late && !is_log && !tells_end {
         report::fold(execution, &mut current, step);
         route(execution, &mut current, step);
     }
@@ -135,7 +136,7 @@ pub(super) struct Place {
     /// The task whose wait it answers.
     asked_by: Option<String>,
     /// The child whose end it tells.
-    pub ends: Option<String>,
+    pub ends: Option<Child>,
 }
 
 /// Finds the branch of an event from outside: by its fields, else by its parent event, else by the wait that it answers.
@@ -167,11 +168,13 @@ pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: 
     Place { late, answers, asked_by, ends }
 }
 
-/// Gives the end of a child the place and the type that its start asked for; tells which child it is.
-fn end_of_child(execution: &Execution, event: &mut Event) -> Option<String> {
-    let child = children::ended(execution.context()?, event)?;
-    children::take_place(event, child, child::end_of(event)?);
-    Some(child.execution_id.clone())
+/// The child whose end it tells: it belongs to where that was started.
+fn end_of_child(execution: &Execution, event: &mut Event) -> Option<Child> {
+    let child = children::ended(execution.context()?, event)?.clone();
+    event.scope.clone_from(&child.scope);
+    event.branch.clone_from(&child.branch);
+    event.correlation_id = Some(child.correlation_id.clone());
+    Some(child)
 }
 
 /// A branch, where there is one: scope and name.
@@ -281,7 +284,6 @@ impl Current {
             failed: false,
             error: None,
             late: false,
-            is_childs_end: false,
             duration_ms: 0.0,
             last_result: None,
         }

@@ -186,8 +186,6 @@ pub(crate) struct Current {
     pub error: Option<crate::event::EventError>,
     /// Its branch or scope was done when it came.
     pub late: bool,
-    /// It tells the end of a child of this execution.
-    pub is_childs_end: bool,
     pub duration_ms: f64,
     pub last_result: Option<crate::json::Json>,
 }

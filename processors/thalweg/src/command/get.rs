@@ -124,7 +124,8 @@ impl Records {
     }
 
     fn text(&self, decoder: &Decoder) -> Result<String, CommandError> {
-        let mut blocks = vec![self.head(), self.tasks(), self.scopes(), self.pending(decoder)?, self.processed()];
+        let mut blocks =
+            vec![self.head(), self.tasks(), self.scopes(), self.children(), self.pending(decoder)?, self.processed()];
         blocks.retain(|block| !block.is_empty());
         blocks.push(format!("DATA\n{:#}", *self.context.data));
         Ok(blocks.join("\n\n"))
@@ -142,6 +143,9 @@ impl Records {
         for wait in context.waits.iter().filter(|_| !context.status.is_closed()) {
             let key = wait.correlation_key.as_ref().map_or_else(String::new, |k| format!(" with correlation id {k}"));
             head.row(["WAITS FOR", &format!("{}{key}, asked by {}", wait.event_type, wait.task_id)]);
+        }
+        if let Some(parent) = &context.parent {
+            head.row(["PARENT", &parent.execution_id]);
         }
         head.row(["CORRELATION", &context.correlation_id]);
         head.row(["STARTED", &format!("{}, {}", date(context.created_at), age(context.created_at, now))]);
@@ -193,6 +197,15 @@ impl Records {
             table.row([&decoder.event(&pending.event)?.event_type, &pending.depth.to_string()]);
         }
         Ok(if table.is_empty() { String::new() } else { table.to_string() })
+    }
+
+    fn children(&self) -> String {
+        let mut table = Table::new(&["CHILDREN", "WORKFLOW", "WHEN THIS ENDS", "BRANCH"]);
+        for child in &self.context.children {
+            let branch = child.branch.as_deref().unwrap_or("");
+            table.row([&*child.execution_id, &child.workflow_id, child.parent_close.as_str(), branch]);
+        }
+        if table.is_empty() { String::new() } else { table.to_string() }
     }
 
     fn processed(&self) -> String {
