@@ -253,6 +253,10 @@ fn contest() -> Workflow {
             let policy: JoinPolicy = serde_json::from_value(context.data["policy"].clone())
                 .map_err(|error| TaskError::new("NO_POLICY", error.to_string()))?;
             let fan_out = FanOut::new("contest").policy(policy).then("contest.won").or_else("contest.lost");
+            let fan_out = match context.data["timeout_ms"].as_u64() {
+                Some(timeout_ms) => fan_out.timeout(Duration::from_millis(timeout_ms)),
+                None => fan_out,
+            };
             let runners = 0..context.data["runners"].as_u64().unwrap_or(0);
             let runner = |fan_out: FanOut, number: u64| {
                 fan_out

@@ -151,3 +151,42 @@ fn a_branch_for_each_of_many_items_begins_once_whoever_dies() {
     assert!(largest < 100_000, "the largest root record has {largest} bytes");
     namespace.verify_but(StillOpen::None);
 }
+
+/// The time of a fan-out is kept across a restart; what comes afterwards is late.
+#[test]
+fn a_fan_out_whose_time_is_over_is_decided_with_what_is_there() {
+    let namespace = Namespace::new("joins-timeout");
+    let router = RouterProcess::start(&namespace, "a");
+    for (id, policy) in [("all", "all"), ("best", "best_effort")] {
+        let payload = json!({"policy": policy, "runners": 3, "timeout_ms": 2500});
+        let start = json!({"event_type": "workflow.started", "workflow_id": "contest", "payload": payload});
+        namespace.send(&[(id, start)]);
+    }
+    let runs = namespace.await_events(&["run.requested"], 6);
+    let finish = |id: &'static str, name: &str| {
+        let run = runs.iter().find(|run| run.execution_id == id && run.branch.as_deref() == Some(name)).unwrap();
+        let payload = json!({"number": 0, "fails": false});
+        let finished = json!({"event_type": "finished", "scope": run.scope, "branch": name, "payload": payload});
+        namespace.send(&[(id, finished)]);
+    };
+    finish("all", "runner-0");
+    finish("best", "runner-1");
+    namespace.await_events(&["finished"], 2);
+    drop(router);
+    let _router = RouterProcess::start(&namespace, "b");
+    let ends = namespace.await_events(&["contest.won", "contest.lost"], 2);
+    let is_end = |event: &Event| event.event_type.starts_with("contest.");
+    let end = |id: &str| ends.iter().find(|event| event.execution_id == id && is_end(event)).unwrap();
+    let counts = json!({"succeeded": 1, "failed": 0, "not_required": 0, "canceled": 2});
+    for (id, event_type) in [("all", "contest.lost"), ("best", "contest.won")] {
+        assert_eq!((&*end(id).event_type, &end(id).payload_value()["counts"]), (event_type, &counts), "{id}");
+    }
+    let code = end("all").error.as_ref().and_then(|error| error.code.as_deref());
+    assert_eq!(code, Some("SCOPE_TIMED_OUT"));
+    finish("all", "runner-2");
+    namespace.send(&[("all", json!({"event_type": "close"})), ("best", json!({"event_type": "close"}))]);
+    let ended = namespace.await_ended(2);
+    let completed = |event: &&Event| event.event_type == "workflow.completed";
+    assert!(ended.iter().filter(completed).all(|end| end.payload_value()["finished"] == 1), "the late one counts");
+    namespace.verify();
+}

@@ -47,8 +47,14 @@ impl Entry<'_> {
         let event_type = event.event_type.as_str();
         // What answers a request has the type that the request names; the ends of scopes and children have such, too.
         let answers = event.source.as_deref() == Some(ENGINE)
-            && ![redrive::RESUMED, retry::STARTED, timer::WAITING_TIMED_OUT, "escalation.required"]
-                .contains(&event_type)
+            && ![
+                redrive::RESUMED,
+                retry::STARTED,
+                timer::WAITING_TIMED_OUT,
+                timer::SCOPE_TIMED_OUT,
+                "escalation.required",
+            ]
+            .contains(&event_type)
             && event.payload_value().get("counts").is_none()
             && !event.ext.contains_key("child");
         answers

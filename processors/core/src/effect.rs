@@ -15,7 +15,7 @@ use crate::json::Json;
 use crate::merge_patch;
 use crate::redrive;
 use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
-use crate::timer::Timer;
+use crate::timer::{Purpose, Timer};
 
 /// One change. The field of an event that records it holds the variant's name as `kind` and its fields as `json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -532,7 +532,10 @@ impl Records {
         if let Some(context) = &mut self.context {
             context.scopes.retain(|id| *id != closed.scope);
             // Branches that it was decided without have nothing left to do.
-            context.timers.retain(|timer| timer.scope.as_ref() != Some(&closed.scope));
+            let is_left = |timer: &Timer| {
+                timer.scope.as_ref() != Some(&closed.scope) && !timer.is_about(Purpose::Scope, &closed.scope)
+            };
+            context.timers.retain(is_left);
             context.children.retain(|child| !child.is_of(&closed.scope, None));
         }
     }

@@ -224,6 +224,10 @@ pub struct FanOut {
     /// Type of the event that is raised when it has failed; where no task handles it the parent fails.
     #[serde(default = "default_failed")]
     pub failed_event: String,
+    /// After so many milliseconds it is decided with what is there: by best_effort it joins, by any other policy it
+    /// fails; none: it takes as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
 fn default_completed() -> String {
@@ -244,7 +248,14 @@ impl FanOut {
             for_each: None,
             completed_event: default_completed(),
             failed_event: default_failed(),
+            timeout_ms: None,
         }
+    }
+
+    /// It is decided after this time at the latest, rounded up to a millisecond.
+    pub fn timeout(mut self, timeout: Duration) -> FanOut {
+        self.timeout_ms = Some(u64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
+        self
     }
 
     /// Raises this type when joined.

@@ -11,6 +11,9 @@ pub const FIRED: &str = "timer.fired";
 /// The event type that tells that what was waited for did not come in time.
 pub const WAITING_TIMED_OUT: &str = "task.waiting.timed_out";
 
+/// The event type that tells that a fan-out was not decided in time.
+pub const SCOPE_TIMED_OUT: &str = "scope.timed_out";
+
 string_enum! {
     /// What a timer is for. A record may name others, set by a later version: this one leaves them alone.
     Purpose {
@@ -20,6 +23,8 @@ string_enum! {
         Retry = "retry",
         /// Ends a wait; the reference is the wait.
         Wait = "wait",
+        /// Decides a scope; the reference is the scope.
+        Scope = "scope",
     }
 }
 

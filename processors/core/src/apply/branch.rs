@@ -20,7 +20,7 @@ use crate::json::Json;
 use crate::limits::SCOPE_RESULTS_MAX_BYTES;
 use crate::message_class::MessageClass;
 use crate::status::{BranchStatus, ScopeStatus, WorkflowStatus};
-use crate::timer::{Purpose, WAITING_TIMED_OUT};
+use crate::timer::{Purpose, SCOPE_TIMED_OUT, WAITING_TIMED_OUT};
 
 /// How a branch ends.
 pub(super) enum Ending {
@@ -122,8 +122,10 @@ pub(super) const ENGINE: &str = "thalweg";
 fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, branch: &str, step: &Step) {
     execution.load_branch(scope, branch, step.store);
     let Some(record) = execution.records.branches.get(scope, branch) else { return };
-    // That a wait was in vain, or a child has ended, is no work of the branch: what it leads to is.
-    if record.status != BranchStatus::Open || [WAITING_TIMED_OUT, ENDED].contains(&&*current.event.event_type) {
+    // That a wait or a fan-out was in vain, or a child has ended, is no work of the branch: what it leads to is.
+    if record.status != BranchStatus::Open
+        || [WAITING_TIMED_OUT, SCOPE_TIMED_OUT, ENDED].contains(&&*current.event.event_type)
+    {
         return;
     }
     let handled = current.is_handled();
@@ -217,10 +219,23 @@ fn join(execution: &mut Execution, current: &mut Current, scope: &str, step: &St
         return;
     }
     let record = record.clone();
+    decide(execution, current, &record, status, step, actions);
+}
+
+/// Decides an open scope.
+pub(super) fn decide(
+    execution: &mut Execution,
+    current: &mut Current,
+    record: &Scope,
+    status: ScopeStatus,
+    step: &Step,
+    actions: &mut Vec<Action>,
+) {
+    let scope = record.scope.as_str();
     if let (Some(parent), Some(branch)) = (&record.parent_scope, &record.parent_branch) {
         execution.load_branch(parent, branch, step.store);
     }
-    let completion = completion(execution, current, &record, status, step);
+    let completion = completion(execution, current, record, status, step);
     child::give_up(execution, scope, None, step, actions);
     current.add(execution, Effect::ScopeClosed(ScopeClosed { scope: scope.to_owned(), status, canceled: false }));
     if record.counts().open() > 0 {
@@ -240,6 +255,9 @@ fn completion(execution: &mut Execution, current: &Current, scope: &Scope, statu
     event.source = Some(ENGINE.to_owned());
     event.status = Some(status.as_str().to_owned());
     event.occurred_at = step.now;
+    if status == ScopeStatus::Failed && current.event.event_type == SCOPE_TIMED_OUT {
+        event.error.clone_from(&current.event.error);
+    }
     event.correlation_id.clone_from(&scope.correlation_id);
     event.scope.clone_from(&scope.parent_scope);
     event.branch.clone_from(&scope.parent_branch);

@@ -90,6 +90,18 @@ impl Emission<'_> {
         Ok(Some(Setting { timer, event }))
     }
 
+    /// The timer of a scope that has a time-out.
+    pub fn scope_timer(&mut self, fan_out: &FanOut, scope: &Scope) -> Result<Option<Timer>, TaskFailure> {
+        let Some(timeout_ms) = fan_out.timeout_ms else { return Ok(None) };
+        let due_at = timer::after(timeout_ms, self.step.now)?;
+        let timer = Timer {
+            reference: Some(scope.scope.clone()),
+            ..Timer::new(self.id(), Purpose::Scope, due_at)
+                .in_branch(scope.parent_scope.as_deref(), scope.parent_branch.as_deref())
+        };
+        Ok(Some(timer))
+    }
+
     /// A scope with the first events of its branches; `after` is the data as the task left it.
     pub fn scope(&mut self, fan_out: &FanOut, after: &Value) -> Result<(Scope, Vec<Queued>), TaskFailure> {
         let id = self.id();

@@ -18,6 +18,7 @@ mod redrive;
 mod reply;
 mod report;
 mod retry;
+mod scope_timeout;
 mod system_error;
 #[cfg(test)]
 mod tests;

@@ -158,7 +158,9 @@ fn decide(
     }
     if let Some(fan_out) = &outcome.fan_out {
         let (scope, first_events) = makes.scope(fan_out, &after)?;
+        let timer = makes.scope_timer(fan_out, &scope)?;
         effects.push(Effect::ScopeOpened(Box::new(scope)));
+        effects.extend(timer.map(|timer| Effect::TimerSet(Box::new(timer))));
         emitted.extend(first_events);
     }
     for new in &outcome.timer {

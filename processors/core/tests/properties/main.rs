@@ -24,6 +24,7 @@ mod redrive;
 mod reply;
 mod request;
 mod retries;
+mod scope_timeout;
 mod script;
 mod states;
 mod subscription;
