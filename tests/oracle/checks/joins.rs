@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use thalweg_core::context::Scope;
 use thalweg_core::effect::Effect;
-use thalweg_core::{BranchCounts, BranchStatus, Event, ScopeStatus};
+use thalweg_core::timer::SCOPE_TIMED_OUT;
+use thalweg_core::{BranchCounts, BranchStatus, Event, JoinPolicy, ScopeStatus};
 
 use super::View;
 use crate::oracle::anomaly::{Findings, Kind};
@@ -93,7 +94,12 @@ fn scopes(history: &History, pending: Vec<Event>) -> BTreeMap<String, Told> {
                         let (succeeded, failed) = (told.succeeded, told.failed);
                         scope.policy.verdict(BranchCounts { total: scope.total, succeeded, failed })
                     });
-                    told.early |= !closed.canceled && verdict != Some(closed.status);
+                    // Its time decides what its branches have not; best_effort joins then.
+                    let by_time = entry.record.event.event_type == SCOPE_TIMED_OUT
+                        && verdict == Some(ScopeStatus::Open)
+                        && told.opened.as_ref().map(|scope| scope.policy == JoinPolicy::BestEffort)
+                            == Some(closed.status == ScopeStatus::Joined);
+                    told.early |= !closed.canceled && !by_time && verdict != Some(closed.status);
                     told.canceled += usize::from(closed.canceled);
                     told.closed.push(closed.status);
                 }

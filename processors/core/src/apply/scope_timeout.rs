@@ -56,7 +56,7 @@ fn timed_out(execution: &Execution, scope: &Scope, timer: &Timer, step: &Step) -
         branch: scope.parent_branch.clone(),
         payload: Some(Json::from(&json!({
             "scope": scope.scope, "name": scope.name, "policy": scope.policy,
-            "counts": {"succeeded": scope.succeeded, "failed": scope.failed, "open": scope.counts().open()},
+            "succeeded": scope.succeeded, "failed": scope.failed, "open": scope.counts().open(),
         }))),
         ..Event::new(SCOPE_TIMED_OUT, step.now)
     }
