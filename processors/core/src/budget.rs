@@ -104,6 +104,8 @@ pub struct Budgets {
     pub execution: Budget,
     /// Of single agents.
     pub agents: std::collections::BTreeMap<String, Budget>,
+    /// Milliseconds that the execution may take from its start. Beyond it ends, or whom its own budget names is told.
+    pub wall_time_ms: Option<u64>,
 }
 
 /// A limit that was run into.

@@ -25,6 +25,8 @@ string_enum! {
         Wait = "wait",
         /// Decides a scope; the reference is the scope.
         Scope = "scope",
+        /// The execution has used up its time.
+        WallTime = "wall_time",
     }
 }
 

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::branch::ENGINE;
-use super::{Current, Step, close, outcome};
+use super::{Action, Current, Step, close, outcome};
 use crate::budget::{Budget, Budgets, Reached, Usage, Used};
 use crate::channel::Channel;
 use crate::effect::{Effect, LimitReached, UsedMore};
-use crate::event::Event;
+use crate::event::{Event, Micros};
 use crate::execution::{Execution, Queued};
+use crate::identity;
 use crate::json::Json;
-use crate::limits::AGENTS_MAX;
+use crate::limits::{AGENTS_MAX, TIMER_DELAY_MAX_MS};
 use crate::message_class::MessageClass;
+use crate::timer::{Purpose, Timer};
 
 /// The event by which someone is asked to decide what comes after a limit. Tasks may handle it.
 const ESCALATED: &str = "escalation.required";
@@ -60,6 +62,7 @@ fn budgets(execution: &Execution, step: &Step) -> Budgets {
             budgets.execution = given.execution;
         }
         budgets.agents.extend(given.agents);
+        budgets.wall_time_ms = given.wall_time_ms.or(budgets.wall_time_ms);
     }
     budgets
 }
@@ -150,6 +153,57 @@ fn escalate(
     let depth = current.depth + 1;
     current.emitted.push(Queued { event: Arc::new(event), depth, input: None, opens: None, logged: false });
 }
+
+/// Sets the timer of an execution whose time is limited, as it starts.
+pub(super) fn limit_time(execution: &mut Execution, current: &mut Current, step: &Step) {
+    let Some(limit) = budgets(execution, step).wall_time_ms else { return };
+    // It is exceeded once more than the limit has passed.
+    let after = limit.saturating_add(1).min(TIMER_DELAY_MAX_MS);
+    let timer_id = outcome::made_id(execution, &current.event, WALL_TIME);
+    let due_at = step.now.saturating_add(after as Micros * 1000);
+    current.add(execution, Effect::TimerSet(Box::new(Timer::new(timer_id, Purpose::WallTime, due_at))));
+}
+
+/// The execution has taken longer than it may: that is told, and it ends unless someone is to decide.
+pub(super) fn time_is_over(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
+    let budgets = budgets(execution, step);
+    let Some(context) = execution.context() else { return };
+    let current = (step.now - context.created_at) / 1000;
+    let limit = budgets.wall_time_ms.unwrap_or_default();
+    let reached = Reached {
+        name: format!("budget.{WALL_TIME}"),
+        event_type: "budget.exceeded",
+        payload: json!({"node_id": "", "kind": WALL_TIME, "limit": limit, "current": current}),
+        reason: "budget_exceeded",
+    };
+    let cause = Event {
+        event_id: identity::derived_id(&execution.id, WALL_TIME, 0, reached.event_type, 1, 0),
+        execution_id: execution.id.clone(),
+        workflow_id: Some(context.workflow_id.clone()),
+        workflow_version: context.workflow_version.clone(),
+        correlation_id: Some(context.correlation_id.clone()),
+        channel: Channel::SystemEvents.as_str().to_owned(),
+        message_class: MessageClass::State.as_str().to_owned(),
+        source: Some(ENGINE.to_owned()),
+        payload: Some(Json::from(&reached.payload)),
+        ..Event::new(reached.event_type, step.now)
+    };
+    outcome::publish_remark(execution, cause.clone(), step, Vec::new(), actions);
+    match &budgets.execution.escalate_to {
+        Some(target) => {
+            let mut current = Current::new(cause, 0);
+            escalate(execution, &mut current, "", &reached, None, target, step);
+            current.emitted.into_iter().for_each(|queued| execution.push(queued));
+        }
+        None => {
+            let message = format!("{}: {} {}", reached.event_type, reached.name, reached.payload);
+            close::end(execution, &cause, close::limit_exceeded(message), step, actions);
+        }
+    }
+}
+
+/// The limit of the time that an execution takes, by its name.
+const WALL_TIME: &str = "wall_time_ms";
 
 /// Folds what was used.
 pub(crate) fn fold(used: &mut Vec<Used>, more: &UsedMore) {

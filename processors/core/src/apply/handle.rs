@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{
-    Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, child as children, close, early,
+    Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, budget, child as children, close, early,
     for_each, outcome, redrive, reply, report, wait,
 };
 use crate::approval::{Approval, DECIDED};
@@ -225,6 +225,7 @@ fn start(execution: &mut Execution, current: &mut Current, step: &Step, actions:
     let sequence = context.sequence;
     reply::acknowledge(execution, current, step);
     current.add(execution, Effect::Created(created));
+    budget::limit_time(execution, current, step);
     if let Some(context) = &mut execution.records.context {
         context.sequence = sequence;
     }

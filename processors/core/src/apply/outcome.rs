@@ -31,6 +31,7 @@ use crate::redrive::GAVE_UP;
 use crate::retry::PERMANENTLY_FAILED;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
 use crate::task::{OnFailure, Task, TaskFailure, TaskRun};
+use crate::timer::Purpose;
 
 pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions: &mut Vec<Action>) {
     let Some(mut current) = execution.current.take() else { return };
@@ -554,7 +555,9 @@ fn settle_status(execution: &mut Execution, current: &mut Current) -> bool {
         return false;
     }
     let status = execution.status_at_work();
-    let idle = context.waits.is_empty() && context.timers.is_empty() && context.children.is_empty();
+    // That its time is limited is nothing to wait for.
+    let has_timers = context.timers.iter().any(|timer| timer.known_purpose() != Some(Purpose::WallTime));
+    let idle = context.waits.is_empty() && context.children.is_empty() && !has_timers;
     let stalls = !context.stalled && idle && execution.queue.is_empty();
     if context.status != status {
         current.add(execution, Effect::Status(StatusChanged { status }));

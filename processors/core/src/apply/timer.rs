@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::branch::ENGINE;
 use super::outcome::{invalid, name};
-use super::{Action, Current, Step, early, outcome, retry, scope_timeout, wait};
+use super::{Action, Current, Step, budget, early, outcome, retry, scope_timeout, wait};
 use crate::channel::Channel;
 use crate::effect::{Effect, TimerRef};
 use crate::event::{Event, Micros};
@@ -45,6 +45,7 @@ pub(super) fn fire(execution: &mut Execution, step: &Step, actions: &mut Vec<Act
         (Some(Purpose::Retry), Some(event)) => retry::fire(execution, &timer, event, step, actions),
         (Some(Purpose::Wait), kept) => wait::fire(execution, &timer, kept, step, actions),
         (Some(Purpose::Scope), _) => scope_timeout::fire(execution, &timer, step, actions),
+        (Some(Purpose::WallTime), _) => budget::time_is_over(execution, step, actions),
         (Some(Purpose::Event | Purpose::Retry) | None, _) => {}
     }
 }

@@ -10,7 +10,7 @@ use thalweg_core::{
 };
 
 use crate::cases;
-use crate::memory_router::MemoryRouter;
+use crate::memory_router::{MemoryRouter, NOW};
 
 /// An agent that uses what its event says, or fails.
 struct Agent([Pattern; 1]);
@@ -181,4 +181,50 @@ proptest! {
         prop_assert_eq!(context.used.len(), 2, "the execution, and its agent");
         prop_assert_eq!(context.used[0].cost_nanos, context.used[1].cost_nanos);
     }
+}
+
+/// An execution that takes its time.
+fn timed<'a>(workflows: &'a Workflows, start: Value) -> MemoryRouter<'a> {
+    let mut router = MemoryRouter::new(workflows, Limits::default());
+    let mut begin = json!({"event_type": STARTED, "execution_id": "e", "workflow_id": "w"});
+    begin["budgets"] = start;
+    router.send("e", 0, &begin);
+    router.commit();
+    router
+}
+
+#[test]
+fn an_execution_that_takes_longer_than_it_may_ends() {
+    let workflows = workflows(Budgets { wall_time_ms: Some(5000), ..Budgets::default() });
+    for (given, limit) in [(json!({}), 5000), (json!({"wall_time_ms": 700}), 700)] {
+        let mut router = timed(&workflows, given);
+        let types = router.log("e").types();
+        assert!(types.contains(&"workflow.stalled"), "that its time is limited is nothing to wait for: {types:?}");
+        router.pass_until("e", NOW + limit * 1000);
+        assert_eq!(router.contexts.root("e").unwrap().status, WorkflowStatus::Running, "as much is not more");
+        router.pass_until("e", NOW + limit * 1000 + 1000);
+        router.commit();
+        router.assert_folded("e");
+        assert_eq!(router.contexts.root("e").unwrap().status, WorkflowStatus::LimitExceeded);
+        let told = router.log("e").published.iter().find(|event| event.event_type == "budget.exceeded").unwrap();
+        let expected = json!({"node_id": "", "kind": "wall_time_ms", "limit": limit, "current": limit + 1});
+        assert_eq!(told.payload_value(), expected);
+    }
+}
+
+#[test]
+fn whom_the_budget_names_decides_what_comes_after_the_time() {
+    let execution = Budget { escalate_to: Some("human_approval".to_owned()), ..Budget::default() };
+    let workflows = workflows(Budgets { execution, wall_time_ms: Some(1000), ..Budgets::default() });
+    let mut router = timed(&workflows, json!({}));
+    router.pass_until("e", NOW + 10_000_000);
+    router.commit();
+    router.assert_folded("e");
+    let root = router.contexts.root("e").unwrap();
+    assert_eq!(
+        (root.status, &root.data["escalated"]["limit"]),
+        (WorkflowStatus::Running, &json!("budget.wall_time_ms"))
+    );
+    let told = router.log("e").types().iter().filter(|known| **known == "budget.exceeded").count();
+    assert_eq!((told, router.next_due("e")), (1, None));
 }
