@@ -1,37 +1,23 @@
-//! The sample, driven by the pure step: no Kafka.
+//! The sample without Kafka.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use std::task::{Context, Poll, Waker};
-
 use claims::{ExampleKind, WORKFLOW_ID, example, workflow};
 use serde_json::{Value, json};
-use thalweg_core::apply::{Action, DeadLetter, Step, drive};
-use thalweg_core::codec::Schemas;
-use thalweg_core::inbound::{self, InboxRecord, Reading, STARTED};
-use thalweg_core::task::{TaskCall, TaskRun};
-use thalweg_core::{EmptyStore, ErrorCode, Event, Execution, Limits, WorkflowStatus, Workflows};
+use thalweg_core::inbound::STARTED;
+use thalweg_core::{ErrorCode, Event, WorkflowStatus};
+use thalweg_testkit::{SeenExecution, TestKit};
 
-/// One execution of the sample, with what it published and what it dead-lettered.
+/// One execution of the sample.
 struct Claim {
-    workflows: Workflows,
-    schemas: Schemas,
-    execution: Execution,
-    inputs: i64,
-    published: Vec<Event>,
-    dead_letters: Vec<DeadLetter>,
+    kit: TestKit,
+    seen: SeenExecution,
 }
 
 impl Claim {
     fn started_with(payload: Value) -> Claim {
-        let mut claim = Claim {
-            workflows: Workflows::new().with(workflow()),
-            schemas: Schemas::new().unwrap(),
-            execution: Execution::unknown("claim-1"),
-            inputs: 0,
-            published: Vec::new(),
-            dead_letters: Vec::new(),
-        };
+        let kit = TestKit::new(workflow());
+        let mut claim = Claim { seen: kit.execution("claim-1"), kit };
         claim.send(json!({
             "event_type": STARTED, "workflow_id": WORKFLOW_ID, "correlation_id": "customer-7", "payload": payload,
         }));
@@ -39,58 +25,25 @@ impl Claim {
     }
 
     fn send(&mut self, event: Value) {
-        let value = event.to_string();
-        let record = InboxRecord {
-            topic: "inbox",
-            partition: 0,
-            offset: self.inputs,
-            timestamp: 1,
-            key: Some(b"claim-1"),
-            value: Some(value.as_bytes()),
-            origin: None,
-            redrive: 0,
-            headers: &[],
-        };
-        self.inputs += 1;
-        let limits = Limits::default();
-        let Reading::Event(inbound) = inbound::read(&record, 1, &self.schemas, &limits).unwrap() else {
-            panic!("one partition has every execution");
-        };
-        let step = Step { now: 1, workflows: &self.workflows, limits: &limits, store: &EmptyStore };
-        for action in drive(&mut self.execution, Some(*inbound), &step, &mut run, &mut || false) {
-            match action {
-                Action::Publish(event, _) => self.published.push((*event).clone()),
-                Action::DeadLetter(letter) => self.dead_letters.push(*letter),
-                _ => {}
-            }
-        }
+        self.kit.send("claim-1", event).unwrap();
+        self.seen = self.kit.execution("claim-1");
     }
 
     fn types(&self) -> Vec<&str> {
-        self.published.iter().map(|event| event.event_type.as_str()).collect()
+        self.seen.types()
     }
 
     fn event(&self, event_type: &str) -> &Event {
-        self.published.iter().find(|event| event.event_type == event_type).unwrap()
+        self.seen.event(event_type).unwrap()
     }
 
     fn status(&self) -> WorkflowStatus {
-        self.execution.context().unwrap().status
+        self.seen.status().unwrap()
     }
 
-    fn data(&self) -> &Value {
-        &self.execution.context().unwrap().data
+    fn data(&self) -> Value {
+        self.seen.data()
     }
-}
-
-/// The tasks of the sample await nothing that takes time.
-fn run(call: TaskCall) -> TaskRun {
-    let TaskCall { task, event, mut context } = call;
-    let mut handling = task.handle_event(&event, &mut context);
-    let polled = handling.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    drop(handling);
-    let Poll::Ready(result) = polled else { panic!("{} waits", task.task_id()) };
-    TaskRun { result: result.map(|outcome| (outcome, context.data)).map_err(Into::into), duration_ms: 0.0 }
 }
 
 #[test]
@@ -124,7 +77,7 @@ fn a_car_claim_is_eleven_events() {
 #[test]
 fn a_home_claim_needs_no_vehicle_inspection() {
     let claim = Claim::started_with(example(ExampleKind::Home, 3));
-    assert_eq!(claim.published.len(), 9);
+    assert_eq!(claim.types().len(), 9);
     let joined = claim.event("parallel.processing.completed").payload_value();
     assert_eq!(joined["counts"], json!({"succeeded": 2, "failed": 0, "not_required": 1}));
     assert_eq!(joined["results"]["vehicle_inspection"], json!({"status": "NOT_REQUIRED"}));
@@ -134,7 +87,7 @@ fn a_home_claim_needs_no_vehicle_inspection() {
 #[test]
 fn a_claim_in_words_is_read() {
     let claim = Claim::started_with(json!({"claim_data": "A truck hit my car; the repair costs $4,200."}));
-    assert_eq!(claim.published.len(), 11);
+    assert_eq!(claim.types().len(), 11);
     assert_eq!(claim.event("workflow.completed").payload_value()["amount"], 4200);
 }
 
@@ -162,7 +115,7 @@ fn a_claim_without_an_amount_waits_and_goes_on_under_the_same_correlation_id() {
             "workflow.completed"
         ]
     );
-    assert!(claim.published.iter().all(|event| event.correlation_id.as_deref() == Some("customer-7")));
+    assert!(claim.seen.events().iter().all(|event| event.correlation_id.as_deref() == Some("customer-7")));
     assert_eq!(claim.event("workflow.completed").payload_value()["amount"], 900);
     assert_eq!(claim.data().get("waiting_for"), None);
     assert_eq!(claim.data()["processed_claim"]["supporting_documents"], json!(["receipt.pdf"]));
@@ -197,7 +150,7 @@ fn bad_claim_data_fails_with_a_dead_letter() {
         let claim = Claim::started_with(payload);
         assert_eq!(claim.types(), ["workflow.started", "task.failed", "system.error", "workflow.failed"]);
         assert_eq!(claim.status(), WorkflowStatus::Failed);
-        let [letter] = claim.dead_letters.as_slice() else { panic!("one dead letter: {:?}", claim.dead_letters) };
+        let [letter] = claim.seen.dead_letters() else { panic!("one dead letter: {:?}", claim.seen.dead_letters()) };
         assert_eq!(letter.code, ErrorCode::TaskFailed);
         assert!(letter.message.contains("claim_data"), "{}", letter.message);
         assert_eq!(letter.task_id.as_deref(), Some("claim_processor"));
@@ -219,4 +172,25 @@ fn every_example_runs_to_its_end() {
             assert_eq!(example(kind, number), example(kind, number));
         }
     }
+}
+
+#[test]
+fn its_history_is_a_tree() {
+    let claim = Claim::started_with(example(ExampleKind::Car, 0));
+    let tree = "\
+workflow.started  [claim_processor]
+claim.processed  [assessment]
+├─ risk_assessment
+│  risk.assessment.requested  [risk_assessment]
+│  risk.assessed
+├─ fraud_detection
+│  fraud.detection.requested  [fraud_detection]
+│  fraud.checked
+└─ vehicle_inspection
+   vehicle.inspection.requested  [vehicle_inspection]
+   vehicle.inspected
+parallel.processing.completed  [claim_validator]  JOINED
+validation.completed  [claim_decision]
+workflow.completed  SUCCESS";
+    assert_eq!(claim.seen.history(), tree);
 }

@@ -3,6 +3,7 @@
 use rdkafka::message::Message;
 use thalweg_core::effect::Effect;
 use thalweg_core::{Event, Micros, WorkflowStatus};
+use thalweg_history::effects;
 
 use crate::connection::Connection;
 use crate::decoder::Decoder;
@@ -72,11 +73,6 @@ impl History {
 /// When the router recorded an event.
 pub fn recorded(event: &Event) -> Micros {
     event.recorded_at.unwrap_or(event.occurred_at)
-}
-
-/// What an event did to its execution, as far as this version knows it.
-pub fn effects(event: &Event) -> impl Iterator<Item = Effect> {
-    event.effects.iter().filter_map(|recorded| Effect::read(recorded).ok().flatten())
 }
 
 /// The status that an event left its execution in, where it changed it.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::message::{BorrowedMessage, Message};
 use thalweg_core::effect::Effect;
 use thalweg_core::{Event, ScopeStatus, WorkflowStatus};
+use thalweg_history::effects;
 
 use super::claims;
 use super::progress::Progress;
@@ -16,7 +17,7 @@ use crate::connection::Connection;
 use crate::decoder::Decoder;
 use crate::error::CommandError;
 use crate::health::{check_alive, waits_for};
-use crate::history::{effects, status_after};
+use crate::history::status_after;
 use crate::in_process_broker::{Burden, check_transactions};
 use crate::inbox::Inbox;
 use crate::output::count;
