@@ -209,6 +209,46 @@ fn jamjet_s_log_is_tracked_from_its_start_to_its_end() {
     namespace.verify();
 }
 
+/// S9, D5: a plan's tasks are counted by what has become of each, and a tool's result without its call is told.
+#[test]
+fn a_plan_that_is_worked_on_elsewhere_is_counted() {
+    let namespace = Namespace::new("dialect-plan");
+    let _router = RouterProcess::start(&namespace, "a");
+    let start = json!({"event_type": "workflow.started", "workflow_id": "elsewhere", "tracked": true}).to_string();
+    let envelope = |id: &str, event_type: &str, topic: &str, data: &str| {
+        format!(
+            r#"{{"id":"{id}","event_type":"{event_type}","topic":"{topic}","plan_id":"trip","correlation_id":"p-1","data":{data}}}"#
+        )
+    };
+    let task = |id: &str, event_type: &str, task: &str| {
+        envelope(id, event_type, "task-events", &format!(r#"{{"task_id":"{task}"}}"#))
+    };
+    let orphan = r#"{"event_type":"TOOL_RESULT","source_id":"a","event_id":"9","correlation_id":"p-1","timestamp":1.5,"data":{"tool_name":"grep"}}"#;
+    let sent = [
+        start,
+        envelope("1", "plan.created", "plan-events", r#"{"tasks":["fly","sleep","eat","see"]}"#),
+        task("2", "task.started", "fly"),
+        task("3", "task.completed", "fly"),
+        task("4", "task.started", "sleep"),
+        task("5", "task.failed", "sleep"),
+        task("3", "task.completed", "fly"),
+        task("6", "task.started", "eat"),
+        task("7", "task.completed", "eat"),
+        orphan.to_owned(),
+    ];
+    send_keyed(&namespace, "p-1", &sent);
+    let events = namespace.await_events(&["report.tool.result"], 1);
+    let told = events.iter().rfind(|event| event.event_type == "plan.progressed").unwrap();
+    assert_eq!(told.payload_value(), json!({"plan_id": "trip", "total": 4, "done": 2, "failed": 1, "open": 1}));
+    assert_eq!(told.channel, "plan-events");
+    let result = events.iter().find(|event| event.event_type == "report.tool.result").unwrap();
+    assert_eq!(result.effects.iter().map(|effect| &*effect.kind).collect::<Vec<_>>(), ["orphan"]);
+    let table = Thalweg::of(&namespace).table(&["get", "p-1"]);
+    let row = table.lines().find(|line| line.starts_with("trip")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["trip", "4", "2", "1", "1"], "{table}");
+    namespace.verify_but(StillOpen::Any);
+}
+
 /// Structured, and in headers.
 #[test]
 fn cloud_events_in_both_modes() {

@@ -15,7 +15,7 @@ use crate::router_process::{RouterProcess, SAMPLE_ONLY};
 use crate::support::{Process, eventually_observed};
 
 /// Every metric that a router has, and the endings of its series.
-const METRICS: [(&str, &[&str]); 19] = [
+const METRICS: [(&str, &[&str]); 20] = [
     ("thalweg_events_total", &[""]),
     ("thalweg_inputs_total", &[""]),
     ("thalweg_executions_total", &[""]),
@@ -25,6 +25,7 @@ const METRICS: [(&str, &[&str]); 19] = [
     ("thalweg_joins_total", &[""]),
     ("thalweg_scopes_open", &[""]),
     ("thalweg_late_events_total", &[""]),
+    ("thalweg_orphan_tool_results_total", &[""]),
     ("thalweg_task_retries_total", &[""]),
     ("thalweg_timers_pending", &[""]),
     ("thalweg_transactions_total", &[""]),

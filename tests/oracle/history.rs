@@ -14,7 +14,8 @@ pub const REJECTED: &str = "transition.rejected";
 /// Types of the events that tell the end of an execution.
 pub const ENDS: [&str; 4] = ["workflow.completed", "workflow.failed", "workflow.limit_exceeded", "workflow.canceled"];
 /// Types of the engine's remarks: published about an event, handled by nobody.
-const REMARKS: [&str; 10] = [
+const REMARKS: [&str; 11] = [
+    "plan.progressed",
     "workflow.acknowledged",
     "workflow.stalled",
     "workflow.paused",

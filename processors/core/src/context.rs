@@ -69,6 +69,8 @@ pub struct Context {
     pub parent: Option<Parent>,
     #[serde(default)]
     pub end: Option<String>,
+    #[serde(default)]
+    pub tool_calls: Vec<String>,
 }
 
 impl Context {
@@ -76,6 +78,29 @@ impl Context {
     /// too.
     pub fn is_paused(&self) -> bool {
         self.status == WorkflowStatus::Paused && self.tracked.is_none()
+    }
+
+    /// How far each plan is whose tasks were reported on, in the order in which they were heard of.
+    pub fn plans(&self) -> Vec<PlanProgress> {
+        let mut plans: Vec<PlanProgress> = Vec::new();
+        for task in self.tracked.iter().flatten() {
+            let Some(plan_id) = &task.plan_id else { continue };
+            let place = plans.iter().position(|plan| plan.plan_id == *plan_id).unwrap_or_else(|| {
+                plans.push(PlanProgress { plan_id: plan_id.clone(), total: 0, done: 0, failed: 0, open: 0 });
+                plans.len() - 1
+            });
+            let plan = &mut plans[place];
+            plan.total += 1;
+            match task.status {
+                ReportedStatus::Success | ReportedStatus::Skipped => plan.done += 1,
+                ReportedStatus::Failed
+                | ReportedStatus::PermanentlyFailed
+                | ReportedStatus::TimedOut
+                | ReportedStatus::Canceled => plan.failed += 1,
+                _ => plan.open += 1,
+            }
+        }
+        plans
     }
 
     /// Is this input id in the window?
@@ -90,7 +115,8 @@ impl Context {
         let tracked: usize = self.tracked.iter().flatten().map(TrackedTask::bytes).sum();
         let children: usize = self.children.iter().map(Child::bytes).sum();
         let end = self.end.as_ref().map_or(0, String::len);
-        waits + timers + tracked + children + end + self.scopes.iter().map(String::len).sum::<usize>()
+        let calls: usize = self.tool_calls.iter().map(String::len).sum();
+        waits + timers + tracked + children + end + calls + self.scopes.iter().map(String::len).sum::<usize>()
     }
 
     /// Remembers an input id; the oldest leaves the window of [`INPUT_IDS_MAX`].
@@ -136,17 +162,41 @@ pub struct TrackedTask {
     pub status: ReportedStatus,
     pub attempt: i32,
     pub failures: i32,
+    #[serde(default)]
+    pub plan_id: Option<String>,
+}
+
+/// How far a plan is: its tasks, and what has become of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanProgress {
+    /// The plan.
+    pub plan_id: String,
+    /// Tasks that are known of it.
+    pub total: usize,
+    /// Those that succeeded or were skipped.
+    pub done: usize,
+    /// Those that failed, timed out or were canceled, and are not to be tried again as far as is known.
+    pub failed: usize,
+    /// The others.
+    pub open: usize,
 }
 
 impl TrackedTask {
     /// One that nothing was heard of.
     pub fn new(task_id: &str) -> TrackedTask {
-        TrackedTask { task_id: task_id.to_owned(), status: ReportedStatus::Pending, attempt: 1, failures: 0 }
+        TrackedTask {
+            task_id: task_id.to_owned(),
+            status: ReportedStatus::Pending,
+            attempt: 1,
+            failures: 0,
+            plan_id: None,
+        }
     }
 
     /// Bytes of its record, roughly.
     pub fn bytes(&self) -> usize {
-        self.task_id.len() + self.status.as_str().len() + 2 * size_of::<i32>()
+        let plan = self.plan_id.as_ref().map_or(0, String::len);
+        plan + self.task_id.len() + self.status.as_str().len() + 2 * size_of::<i32>()
     }
 }
 

@@ -75,6 +75,19 @@ pub enum Effect {
     ChildEnded(ChildRef),
     /// The execution's end waits for its children.
     EndHeld(Box<EndHeld>),
+    /// A tool was called elsewhere.
+    ToolCalled(ToolCallRef),
+    /// It has answered.
+    ToolReturned(ToolCallRef),
+    /// The event is a tool's result without its call.
+    Orphan {},
+}
+
+/// A call of a tool: its run, or its name and correlation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "one field")]
+pub struct ToolCallRef {
+    pub call: String,
 }
 
 /// A child, by its execution's id.
@@ -260,7 +273,7 @@ impl Effect {
             Effect::LimitReached(reached) => serde_json::to_string(reached),
             Effect::PendingAdded(added) => serde_json::to_string(added),
             Effect::PendingTaken(taken) => serde_json::to_string(taken),
-            Effect::Stalled {} | Effect::Late {} => Ok("{}".to_owned()),
+            Effect::Stalled {} | Effect::Late {} | Effect::Orphan {} => Ok("{}".to_owned()),
             Effect::Closed(closed) => serde_json::to_string(closed),
             Effect::Redriven(redriven) => serde_json::to_string(redriven),
             Effect::TimerSet(timer) => serde_json::to_string(timer),
@@ -269,6 +282,7 @@ impl Effect {
             Effect::ChildStarted(child) => serde_json::to_string(child),
             Effect::ChildEnded(child) => serde_json::to_string(child),
             Effect::EndHeld(end) => serde_json::to_string(end),
+            Effect::ToolCalled(call) | Effect::ToolReturned(call) => serde_json::to_string(call),
         };
         RecordedEffect { kind: self.kind().into(), json: Json::trusted(content.unwrap_or_default()) }
     }
@@ -313,12 +327,15 @@ impl Effect {
             Effect::ChildStarted(_) => "child_started",
             Effect::ChildEnded(_) => "child_ended",
             Effect::EndHeld(_) => "end_held",
+            Effect::ToolCalled(_) => "tool_called",
+            Effect::ToolReturned(_) => "tool_returned",
+            Effect::Orphan {} => "orphan",
         }
     }
 }
 
 /// The kinds that this version knows.
-pub const KINDS: [&str; 27] = [
+pub const KINDS: [&str; 30] = [
     "created",
     "patch",
     "status",
@@ -346,6 +363,9 @@ pub const KINDS: [&str; 27] = [
     "child_started",
     "child_ended",
     "end_held",
+    "tool_called",
+    "tool_returned",
+    "orphan",
 ];
 
 /// The records of one execution, as far as they are known.
@@ -462,6 +482,7 @@ impl Records {
             children: Vec::new(),
             parent: created.parent,
             end: None,
+            tool_calls: Vec::new(),
         });
     }
 
@@ -570,6 +591,7 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
             context.completed_at = Some(event.recorded_at.unwrap_or(event.occurred_at));
             context.stalled = false;
             context.children.clear();
+            context.tool_calls.clear();
             context.end = None;
             if !closed.resumable {
                 context.waits.clear();
@@ -583,6 +605,12 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
             context.stalled = false;
         }
         Effect::ChildEnded(ended) => context.children.retain(|child| child.execution_id != ended.execution_id),
+        Effect::ToolCalled(called) => context.tool_calls.push(called.call),
+        Effect::ToolReturned(returned) => {
+            if let Some(place) = context.tool_calls.iter().position(|call| *call == returned.call) {
+                context.tool_calls.remove(place);
+            }
+        }
         Effect::EndHeld(end) => context.end = serde_json::to_string(&end).ok(),
         Effect::Tracked(reported) => {
             let tracked = context.tracked.get_or_insert_default();

@@ -35,6 +35,8 @@ pub const TIMER_DELAY_MAX_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 pub const EARLY_MAX: usize = 256;
 /// Tasks of one tracked execution that are told apart.
 pub const TRACKED_TASKS_MAX: usize = 1024;
+/// Calls of tools that one execution may have reported without their results.
+pub const TOOL_CALLS_MAX: usize = 256;
 /// How often Dream.OS tries a task again: one more failure is permanent.
 pub const TRACKED_RETRIES: i32 = 3;
 /// Agents of one execution whose usage is counted each by itself.

@@ -37,6 +37,8 @@ pub fn remark(event: &Event) -> String {
                 said.push(format!("timer {} at {}", timer.name.unwrap_or_default(), rfc3339(timer.due_at)));
             }
             Effect::WaitTaken(_) => said.push("was waited for".to_owned()),
+            Effect::ChildStarted(child) => said.push(format!("starts {} {}", child.workflow_id, child.execution_id)),
+            Effect::ChildEnded(child) => said.push(format!("of {}", child.execution_id)),
             Effect::BranchDone(done) if done.status == BranchStatus::Failed => said.push("branch FAILED".to_owned()),
             _ => {}
         }

@@ -74,6 +74,9 @@ fn says(effect: &Effect) -> Vec<Says> {
         | Effect::ChildStarted(_)
         | Effect::ChildEnded(_)
         | Effect::EndHeld(_)
+        | Effect::ToolCalled(_)
+        | Effect::ToolReturned(_)
+        | Effect::Orphan {}
         | Effect::Tracked(_) => Vec::new(),
     }
 }

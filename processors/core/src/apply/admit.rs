@@ -154,6 +154,7 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
         children: Vec::new(),
         parent: None,
         end: None,
+        tool_calls: Vec::new(),
     });
     Verdict::Take
 }

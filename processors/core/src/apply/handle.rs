@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, budget, child as children, close, early,
-    for_each, outcome, redrive, reply, report, wait,
+    for_each, outcome, plan, redrive, reply, report, tool_call, wait,
 };
 use crate::approval::{Approval, DECIDED};
 use crate::child;
@@ -86,7 +86,11 @@ pub(super) fn handle(
             branch::unhandled(execution, &mut current, step);
         }
     } else if heard && !place.late && !is_log && !tells_end {
+        let before = plan::of(execution.context(), &current);
         report::fold(execution, &mut current, step);
+        plan::fold(execution, &mut current);
+        plan::tell(execution, &mut current, before.as_ref(), step);
+        tool_call::fold(execution, &mut current, actions);
         route(execution, &mut current, step);
     }
     execution.current = Some(Box::new(current));

@@ -14,6 +14,7 @@ mod emission;
 mod for_each;
 mod handle;
 mod outcome;
+mod plan;
 mod redrive;
 mod reply;
 mod report;
@@ -23,6 +24,7 @@ mod system_error;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod tool_call;
 mod wait;
 
 use std::sync::Arc;
@@ -127,6 +129,8 @@ pub enum Notice {
     },
     /// An event came when its branch or scope was done.
     Late,
+    /// A tool's result came without its call.
+    OrphanResult,
     Stalled {
         workflow_id: String,
     },

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Action, Closing, Current, Step, admit, close, outcome};
+use super::{Action, Closing, Current, Step, admit, close, outcome, plan};
 use crate::channel::Channel;
 use crate::context::{Context, TrackedTask};
 use crate::dialect::{Dialect, EXT_TRACKED, REPORT};
@@ -137,6 +137,7 @@ fn moved(context: &Context, event: &Event) -> Result<Move, (String, Vec<String>)
     let mut task = known.cloned().unwrap_or_else(|| TrackedTask::new(&id));
     task.status = outcome_of(event, *to);
     task.attempt = task.attempt.max(event.attempt);
+    task.plan_id = task.plan_id.or_else(|| plan::plan_of(event));
     task.failures += i32::from(*to == ReportedStatus::Failed);
     if task.status == ReportedStatus::Failed && retries_are_over(event, &task) {
         task.status = ReportedStatus::PermanentlyFailed;
@@ -146,8 +147,9 @@ fn moved(context: &Context, event: &Event) -> Result<Move, (String, Vec<String>)
 
 /// The task that a report is about: by the run of it where it names one.
 fn task_of(event: &Event) -> Option<String> {
-    let task = event.entities.get("task")?;
-    task.exec_id.clone().or_else(|| task.id.clone())
+    let task = event.entities.get("task").and_then(|task| task.exec_id.clone().or_else(|| task.id.clone()));
+    // A Soorma envelope has no field for it.
+    task.or_else(|| event.payload_value()["task_id"].as_str().map(str::to_owned))
 }
 
 /// A failure may be final by what it says, and a rejected approval is one.

@@ -19,6 +19,7 @@ mod join_policy;
 mod limits;
 mod memory_router;
 mod no_panic;
+mod plan;
 mod random_workflow;
 mod redrive;
 mod reply;

@@ -7,7 +7,7 @@ use thalweg_core::{Channel, ErrorCode};
 
 use crate::telemetry::{
     DeadLettered, EventLate, EventPublished, ExecutionClosed, ExecutionStalled, ExecutionStarted, InputHandled,
-    InputResult, ScopeJoined, ScopeOpened, TaskRan, TaskRedriven, TaskRetried,
+    InputResult, ScopeJoined, ScopeOpened, TaskRan, TaskRedriven, TaskRetried, ToolResultOrphaned,
 };
 
 /// A dead letter, for the log.
@@ -84,6 +84,7 @@ fn tell(execution_id: &str, notice: &Notice) {
             ScopeJoined { policy: *policy, outcome: *status, canceled: *canceled }.emit();
         }
         Notice::Late => EventLate { execution_id }.emit(),
+        Notice::OrphanResult => ToolResultOrphaned { execution_id }.emit(),
         Notice::RetryScheduled { task_id } => TaskRetried { task: task_id }.emit(),
         Notice::Redriven { task_id } => TaskRedriven { execution_id, task: task_id }.emit(),
         Notice::Stalled { workflow_id } => ExecutionStalled { workflow: workflow_id, execution_id }.emit(),

@@ -10,6 +10,7 @@ mod partition;
 mod rate_limit;
 mod scope;
 mod task;
+mod tool;
 mod transaction;
 
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ pub use partition::{
 pub use scope::{EventLate, ScopeJoined, ScopeOpened};
 use task::TaskSeries;
 pub use task::{TaskRan, TaskRedriven, TaskRetried};
+pub use tool::ToolResultOrphaned;
 use transaction::TRANSACTION_OUTCOMES;
 pub use transaction::{DeadLettered, TransactionEnded, TransactionOutcome};
 
@@ -65,6 +67,7 @@ pub struct Metrics {
     executions_open: IntGauge,
     stalled: IntCounter,
     late: IntCounter,
+    orphan_tool_results: IntCounter,
     task_seconds: HistogramVec,
     task_retries: IntCounterVec,
     joins: IntCounterVec,
@@ -148,6 +151,8 @@ impl Metrics {
             executions_open: new.gauge("executions_open", "Executions open in the partitions served here")?,
             stalled: new.counter("stalled_total", "Executions found with nothing left and not closed")?,
             late: new.counter("late_events_total", "Events that came when their branch or scope was done")?,
+            orphan_tool_results: new
+                .counter("orphan_tool_results_total", "Results of tools that came without their calls")?,
             task_seconds: new.histograms(
                 "task_seconds",
                 "Seconds that a task ran, by outcome: SUCCESS or an error code",

@@ -87,6 +87,7 @@ fn occurrences_count_in_their_series() {
     ScopeJoined { policy: JoinPolicy::All, outcome: ScopeStatus::Joined, canceled: false }.record(&metrics);
     ScopeJoined { policy: JoinPolicy::Quorum(7), outcome: ScopeStatus::Failed, canceled: true }.record(&metrics);
     EventLate { execution_id: "e" }.record(&metrics);
+    ToolResultOrphaned { execution_id: "e" }.record(&metrics);
     DeadLettered { code: ErrorCode::DecodeFailed, input: Some("thalweg.inbox/0/7"), task: None }.record(&metrics);
     PartitionRestored { partition: 0, contexts: 5, seconds: 1.5 }.record(&metrics);
     for line in [
@@ -103,6 +104,7 @@ fn occurrences_count_in_their_series() {
         "thalweg_joins_total{outcome=\"FAILED\",policy=\"all\"} 0",
         "thalweg_joins_total{outcome=\"CANCELED\",policy=\"quorum\"} 1",
         "thalweg_late_events_total 1",
+        "thalweg_orphan_tool_results_total 1",
         "thalweg_dead_letters_total{code=\"DECODE_FAILED\"} 1",
         "thalweg_restore_seconds_sum 1.5",
     ] {

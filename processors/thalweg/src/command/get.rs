@@ -114,6 +114,7 @@ impl Records {
             pending.push(document);
         }
         context["pending"] = Value::Array(pending);
+        context["plans"] = serde_json::to_value(self.context.plans()).map_err(unprintable)?;
         let mut scopes = Vec::new();
         for scope in self.scopes.values() {
             let mut document = serde_json::to_value(scope).map_err(unprintable)?;
@@ -124,8 +125,15 @@ impl Records {
     }
 
     fn text(&self, decoder: &Decoder) -> Result<String, CommandError> {
-        let mut blocks =
-            vec![self.head(), self.tasks(), self.scopes(), self.children(), self.pending(decoder)?, self.processed()];
+        let mut blocks = vec![
+            self.head(),
+            self.tasks(),
+            self.scopes(),
+            self.plans(),
+            self.children(),
+            self.pending(decoder)?,
+            self.processed(),
+        ];
         blocks.retain(|block| !block.is_empty());
         blocks.push(format!("DATA\n{:#}", *self.context.data));
         Ok(blocks.join("\n\n"))
@@ -197,6 +205,15 @@ impl Records {
             table.row([&decoder.event(&pending.event)?.event_type, &pending.depth.to_string()]);
         }
         Ok(if table.is_empty() { String::new() } else { table.to_string() })
+    }
+
+    fn plans(&self) -> String {
+        let mut table = Table::new(&["PLAN", "TASKS", "DONE", "FAILED", "OPEN"]).right(&[1, 2, 3, 4]);
+        for plan in self.context.plans() {
+            let counts = [plan.total, plan.done, plan.failed, plan.open].map(|count| count.to_string());
+            table.row([&*plan.plan_id, &counts[0], &counts[1], &counts[2], &counts[3]]);
+        }
+        if table.is_empty() { String::new() } else { table.to_string() }
     }
 
     fn children(&self) -> String {
