@@ -1,5 +1,6 @@
 //! Commands to an execution as a whole, and which of them its state allows.
 
+use crate::event::Event;
 use crate::status::WorkflowStatus;
 use crate::string_enum::string_enum;
 
@@ -34,6 +35,40 @@ impl WorkflowCommand {
                 WorkflowCommand::Pause => !paused,
                 WorkflowCommand::Resume => paused,
             }
+    }
+}
+
+string_enum! {
+    /// A command to a part of an execution: the task, agent or tool that its `entities` name, a task also by `task_id` in
+    /// its payload.
+    TaskCommand {
+        /// The task runs on the command.
+        Trigger = "task.trigger.requested",
+        /// The same, and whoever asks wants its result (`reply`).
+        Execute = "task.execute.requested",
+        /// What the task waits for has come: the command is it, whatever its type.
+        Resume = "task.resume.requested",
+        /// The tasks of the agent run on the command, or the task of that name.
+        AgentExecute = "agent.execute.requested",
+        /// The task of that name runs on the command.
+        ToolExecute = "tool.execute.requested",
+    }
+}
+
+impl TaskCommand {
+    /// What it is a command to, as `entities` call it.
+    pub fn entity(self) -> &'static str {
+        match self {
+            TaskCommand::Trigger | TaskCommand::Execute | TaskCommand::Resume => "task",
+            TaskCommand::AgentExecute => "agent",
+            TaskCommand::ToolExecute => "tool",
+        }
+    }
+
+    /// Whom the event commands.
+    pub fn target(self, event: &Event) -> Option<String> {
+        let named = event.entities.get(self.entity()).and_then(|entity| entity.id.clone());
+        named.or_else(|| event.payload_value().get(format!("{}_id", self.entity()))?.as_str().map(str::to_owned))
     }
 }
 

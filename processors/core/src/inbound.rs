@@ -4,7 +4,7 @@ use crate::approval::{Approval, DECIDED};
 use crate::channel::Channel;
 use crate::child;
 use crate::codec::Schemas;
-use crate::command::WorkflowCommand;
+use crate::command::{TaskCommand, WorkflowCommand};
 use crate::dialect::{self, Headers};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
@@ -235,13 +235,15 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     let command = event.event_type.parse::<WorkflowCommand>().is_ok();
     let decided = event.event_type == DECIDED;
     let childs_end = event.event_type == child::ENDED;
-    if is_reserved(&event.event_type) && event.event_type != STARTED && !command && !decided && !childs_end {
+    let to_a_task = event.event_type.parse::<TaskCommand>().is_ok();
+    let allowed = event.event_type == STARTED || command || to_a_task || decided || childs_end;
+    if is_reserved(&event.event_type) && !allowed {
         return Err(Refusal::new(
             ErrorCode::EventReserved,
             format!(
                 "event type {:?} is the engine's own; from outside only {STARTED}, {}, {DECIDED} and {} are taken of types under {}",
                 event.event_type,
-                WorkflowCommand::ALL.iter().map(|command| command.as_str()).collect::<Vec<_>>().join(", "),
+                commands().collect::<Vec<_>>().join(", "),
                 redrive::REQUESTED,
                 RESERVED_PREFIXES.join(" ")
             ),
@@ -259,6 +261,7 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     let class = match (event.event_type == STARTED, command) {
         (true, _) => MessageClass::State,
         (_, true) => MessageClass::Command,
+        _ if to_a_task => MessageClass::Command,
         _ => class,
     };
     if decided {
@@ -317,6 +320,12 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     event.recorded_at = None;
     event.effects.clear();
     Ok(())
+}
+
+/// The types of all commands.
+fn commands() -> impl Iterator<Item = &'static str> {
+    let to_tasks = TaskCommand::ALL.iter().map(|command| command.as_str());
+    WorkflowCommand::ALL.iter().map(|command| command.as_str()).chain(to_tasks)
 }
 
 /// The answer that a request asks for: an event of a type that is not the engine's, in one of the channels.

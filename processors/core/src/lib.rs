@@ -41,7 +41,7 @@ pub use async_trait::async_trait;
 pub use by_branch::ByBranch;
 pub use channel::Channel;
 pub use child::{NewChild, ParentClosePolicy};
-pub use command::WorkflowCommand;
+pub use command::{TaskCommand, WorkflowCommand};
 pub use data::Data;
 pub use dialect::Dialect;
 pub use error_code::ErrorCode;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Action, DeadLetter, Step, child, command, redrive, report};
+use super::{Action, DeadLetter, Step, child, command, redrive, report, task_command};
 use crate::approval::{Approval, DECIDED};
 use crate::budget::Budgets;
 use crate::channel::Channel;
@@ -175,6 +175,9 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
     }
     if let Some(why) = report::refused(context, event) {
         return Verdict::RejectReport(why);
+    }
+    if let Some(why) = task_command::refused(context, event, step) {
+        return Verdict::Reject(why);
     }
     if event.event_type == ENDED && child::ended(context, event).is_none() {
         return Verdict::Reject("it has no such child at work".to_owned());

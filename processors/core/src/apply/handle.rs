@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, budget, child as children, close, early,
-    for_each, outcome, plan, redrive, reply, report, tool_call, wait,
+    for_each, outcome, plan, redrive, reply, report, task_command, tool_call, wait,
 };
 use crate::approval::{Approval, DECIDED};
 use crate::child;
@@ -17,6 +17,7 @@ use crate::inbound::InputRef;
 use crate::message_class::MessageClass;
 use crate::status::WorkflowStatus;
 use crate::task::{TaskCall, TaskContext};
+use crate::workflow::Workflow;
 
 pub(super) fn begin(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
     let Some(queued) = execution.pop() else { return };
@@ -91,7 +92,10 @@ pub(super) fn handle(
         plan::fold(execution, &mut current);
         plan::tell(execution, &mut current, before.as_ref(), step);
         tool_call::fold(execution, &mut current, actions);
-        route(execution, &mut current, step);
+        match &place.answered_as {
+            Some(event_type) => route_as(execution, &mut current, event_type, step),
+            None => route(execution, &mut current, step),
+        }
     }
     execution.current = Some(Box::new(current));
     next_task(execution, step, actions);
@@ -137,6 +141,8 @@ fn keep_workflow(event: &mut Event, workflow_id: &str) {
 pub(super) struct Place {
     late: bool,
     pub answers: Option<String>,
+    /// The type that was waited for, where a command stands for an event of it.
+    answered_as: Option<String>,
     /// The task whose wait it answers.
     asked_by: Option<String>,
     /// The child whose end it tells.
@@ -145,18 +151,20 @@ pub(super) struct Place {
 
 /// Finds the branch of an event from outside: by its fields, else by its parent event, else by the wait that it answers.
 pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: bool, step: &Step) -> Place {
-    let (mut answers, mut asked_by, mut ends) = (None, None, None);
+    let (mut answers, mut answered_as, mut asked_by, mut ends) = (None, None, None, None);
     if from_outside && event.event_type == child::ENDED {
         ends = end_of_child(execution, event);
         if ends.is_none() {
             // It was given up while its end was on the way.
-            return Place { late: true, answers, asked_by, ends };
+            return Place { late: true, answers, answered_as, asked_by, ends };
         }
     } else if from_outside && let Some(context) = &execution.records.context {
         let (scope, branch) = origin(context, event);
         let (scope, branch) = (scope.cloned(), branch.cloned());
         (event.scope, event.branch) = (scope, branch);
-        let wait = wait_of(context, event, (event.scope.as_ref(), event.branch.as_ref()));
+        let resumed = task_command::wait_of(context, event);
+        let wait = resumed.or_else(|| wait_of(context, event, (event.scope.as_ref(), event.branch.as_ref())));
+        answered_as = resumed.map(|wait| wait.event_type.clone());
         if let Some(wait) = wait {
             answers = Some(wait.wait_id.clone());
             asked_by = Some(wait.task_id.clone());
@@ -169,7 +177,7 @@ pub(super) fn place(execution: &mut Execution, event: &mut Event, from_outside: 
         }
     }
     let late = event.place().is_some_and(|(scope, branch)| admit::is_late(execution, scope, branch, step));
-    Place { late, answers, asked_by, ends }
+    Place { late, answers, answered_as, asked_by, ends }
 }
 
 /// The child whose end it tells: it belongs to where that was started.
@@ -235,11 +243,27 @@ fn start(execution: &mut Execution, current: &mut Current, step: &Step, actions:
     }
 }
 
+/// The tasks that the current event goes to: those that a command names, else those that handle its type.
 pub(super) fn route(execution: &Execution, current: &mut Current, step: &Step) {
-    let workflow = execution.records.context.as_ref().and_then(|context| step.workflows.get(&context.workflow_id));
-    if let Some(workflow) = workflow {
-        current.tasks = workflow.handlers(&current.event.event_type).map(|task| TaskRef(Arc::clone(task))).collect();
+    let Some(workflow) = workflow_of(execution, step) else { return };
+    match task_command::commanded(workflow, &current.event) {
+        Some(tasks) => current.tasks = tasks.into(),
+        None => {
+            let event = Arc::clone(&current.event);
+            route_as(execution, current, &event.event_type, step);
+        }
     }
+}
+
+/// It goes to the tasks that handle events of this type.
+fn route_as(execution: &Execution, current: &mut Current, event_type: &str, step: &Step) {
+    if let Some(workflow) = workflow_of(execution, step) {
+        current.tasks = workflow.handlers(event_type).map(|task| TaskRef(Arc::clone(task))).collect();
+    }
+}
+
+fn workflow_of<'a>(execution: &Execution, step: &Step<'a>) -> Option<&'a Workflow> {
+    step.workflows.get(&execution.context()?.workflow_id)
 }
 
 /// Asks for the next task of the current event, or finishes the event.

@@ -21,6 +21,7 @@ mod report;
 mod retry;
 mod scope_timeout;
 mod system_error;
+mod task_command;
 #[cfg(test)]
 mod tests;
 mod timer;

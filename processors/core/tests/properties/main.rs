@@ -29,6 +29,7 @@ mod scope_timeout;
 mod script;
 mod states;
 mod subscription;
+mod task_command;
 mod timers;
 mod tracked;
 mod waits;
