@@ -88,3 +88,30 @@ fn an_execution_is_canceled_and_takes_nothing_more() {
     });
     namespace.verify();
 }
+
+#[test]
+fn a_task_is_resumed_and_triggered_by_its_name() {
+    let namespace = Namespace::new("task-commands");
+    let _router = RouterProcess::start(&namespace, "a");
+    let command = |event_type: &str, task: &str| json!({"event_type": event_type, "payload": {"task_id": task}});
+    namespace.send(&[
+        start("e"),
+        ("e", command("task.resume.requested", "nobody")),
+        ("e", command("task.resume.requested", "open")),
+        ("e", command("task.trigger.requested", "close")),
+    ]);
+    namespace.await_ended(1);
+    let history = namespace.history("e");
+    let types = types(&history);
+    let expected = [
+        "workflow.started",
+        "task.resume.requested",
+        "stamp.requested",
+        "task.trigger.requested",
+        "workflow.completed",
+    ];
+    assert_eq!(types.iter().filter(|known| **known != "transition.rejected").copied().collect::<Vec<_>>(), expected);
+    let rejected = history.iter().find(|event| event.event_type == "transition.rejected").unwrap();
+    assert_eq!(rejected.payload_value()["reason"], "task \"nobody\" waits for nothing");
+    namespace.verify();
+}
