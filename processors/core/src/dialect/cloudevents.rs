@@ -6,15 +6,18 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use uuid::Uuid;
 
 use super::choice::header;
 use super::members::{Members, object, quoted};
 use super::spelling::{integer, rfc3339};
 use super::verdict::verdict;
-use super::{Dialect, Headers, Mapping, Reader, correlation, invalid, native, payload, workflow_id};
+use super::{Dialect, Headers, Mapping, Reader, correlation, invalid, native, payload, workflow_id, workflow_version};
 use crate::event::{DEFAULT_PRIORITY, Event};
+use crate::identity;
 use crate::inbound::Refusal;
 use crate::json::Json;
+use crate::limits::NAME_MAX_BYTES;
 
 pub(super) const MAPPING: Mapping = Mapping {
     has_shape: |document| document.has("specversion") && document.has("type") && !document.has("event_type"),
@@ -24,6 +27,8 @@ pub(super) const MAPPING: Mapping = Mapping {
 };
 
 const VERSION: &str = "1.0";
+/// What stands between a source and its id.
+const OF_SOURCE: &str = "#";
 /// What the headers of attributes begin with.
 const PREFIX: &str = "ce_";
 const CONTENT_TYPE: &str = "content-type";
@@ -40,9 +45,10 @@ fn read(document: &Members) -> Result<Event, Refusal> {
         return Err(reader.wrong("specversion", &format!("is {version:?}, {VERSION} is read")));
     }
     let told = verdict(Dialect::Cloudevents, &reader.required("type")?);
+    let source = reader.required("source")?;
     let mut event = Event {
-        event_id: reader.required("id")?,
-        source: Some(reader.required("source")?),
+        event_id: event_id(&source, &reader.required("id")?),
+        source: Some(source),
         subject: reader.text("subject")?,
         payload_schema_name: reader.text("dataschema")?,
         occurred_at: reader.time("time")?,
@@ -57,6 +63,21 @@ fn read(document: &Members) -> Result<Event, Refusal> {
         *field = document.text(name);
     }
     Ok(event)
+}
+
+/// An id is its source's own: two sources may give the same one, unless it is a UUID. What is too long for an id is hashed.
+fn event_id(source: &str, id: &str) -> String {
+    if Uuid::try_parse(id).is_ok() {
+        return id.to_owned();
+    }
+    let both = format!("{source}{OF_SOURCE}{id}");
+    if both.len() <= NAME_MAX_BYTES { both } else { identity::event_id_of(&both) }
+}
+
+/// The id that the source gave.
+fn id_of(event: &Event) -> &str {
+    let source = event.source.as_deref().unwrap_or_default();
+    event.event_id.strip_prefix(source).and_then(|rest| rest.strip_prefix(OF_SOURCE)).unwrap_or(&event.event_id)
 }
 
 /// In headers a number is a text.
@@ -95,7 +116,7 @@ fn extensions(event: &mut Event) -> [(&'static str, &mut Option<String>); 13] {
 fn write(event: &Event) -> Members {
     let mut document = Members::default();
     document.push("specversion", quoted(VERSION));
-    let id = if event.event_id.is_empty() { native::id_of(event) } else { event.event_id.clone() };
+    let id = if event.event_id.is_empty() { native::id_of(event) } else { id_of(event).to_owned() };
     document.push("id", quoted(&id));
     document.push("source", quoted(event.source.as_deref().filter(|source| !source.is_empty()).unwrap_or("thalweg")));
     document.push("type", quoted(&event.event_type));
@@ -112,6 +133,7 @@ fn write(event: &Event) -> Members {
     let mut came = event.clone();
     came.correlation_id = correlation(event, Dialect::Cloudevents);
     came.workflow_id = workflow_id(event, Dialect::Cloudevents);
+    came.workflow_version = workflow_version(event, Dialect::Cloudevents);
     for (name, field) in extensions(&mut came) {
         document.push_text(name, field.as_deref());
     }

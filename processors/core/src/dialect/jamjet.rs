@@ -6,7 +6,7 @@
 use super::members::{Members, object, quoted};
 use super::spelling::{boolean, integer, number, rfc3339};
 use super::verdict::{as_report, foreign_type, verdict};
-use super::{Dialect, Mapping, Reader, filled, invalid, payload, status_of, workflow_id};
+use super::{Dialect, Mapping, Reader, filled, invalid, payload, status_of, workflow_id, workflow_version};
 use crate::event::{Entity, Event, EventError};
 use crate::inbound::Refusal;
 use crate::json::Json;
@@ -97,7 +97,7 @@ fn kind(event: &Event) -> Members {
     if native == REPORTED_START {
         kind.push(TAG, quoted("workflow_started"));
         kind.push_text(START_MEMBERS[0], workflow_id(event, Dialect::Jamjet).as_deref());
-        kind.push_text(START_MEMBERS[1], event.workflow_version.as_deref());
+        kind.push_text(START_MEMBERS[1], workflow_version(event, Dialect::Jamjet).as_deref());
         kind.push(START_MEMBERS[2], event.payload.clone().unwrap_or_else(|| Json::trusted("null")));
         return kind;
     }

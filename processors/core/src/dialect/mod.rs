@@ -324,6 +324,10 @@ fn workflow_id(event: &Event, dialect: Dialect) -> Option<String> {
     as_it_came(event, dialect, "workflow_id", event.workflow_id.as_deref())
 }
 
+fn workflow_version(event: &Event, dialect: Dialect) -> Option<String> {
+    as_it_came(event, dialect, "workflow_version", event.workflow_version.as_deref())
+}
+
 /// The payload of an event: null is none.
 fn payload(value: Option<&Json>) -> Option<Json> {
     value.filter(|value| value.as_str() != "null").cloned()

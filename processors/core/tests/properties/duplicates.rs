@@ -187,3 +187,21 @@ fn send_again(crowd: &mut MemoryRouter, member: &mut Member, disturbance: &Distu
     perform(crowd, &member.id, &settled, offset, &mut Cuts::never());
     assert_eq!(crowd.log(&member.id).published.len(), before, "a duplicate was published");
 }
+
+/// An id of a CloudEvent is its source's own, unless it is a UUID.
+#[test]
+fn cloudevents_of_two_sources_may_have_the_same_id() {
+    let workflows = Workflows::new().with(Workflow::new("w", "1"));
+    let mut router = MemoryRouter::new(&workflows, Limits::default());
+    router.send("e", 0, &json!({"event_type": "workflow.started", "execution_id": "e", "workflow_id": "w"}));
+    let uuid = "018f2a6e-0000-7000-8000-00000000c0de";
+    for (offset, (source, id)) in [("/a", "1"), ("/b", "1"), ("/a", "1"), ("/a", uuid), ("/b", uuid)].iter().enumerate()
+    {
+        let event = json!({"specversion": "1.0", "type": "x", "source": source, "id": id, "executionid": "e"});
+        router.send("e", offset as i64 + 1, &event);
+    }
+    router.commit();
+    let ids: Vec<&str> =
+        router.log("e").published.iter().filter(|e| e.event_type == "x").map(|e| e.event_id.as_str()).collect();
+    assert_eq!((ids, router.log("e").duplicates), (vec!["/a#1", "/b#1", uuid], 2));
+}
