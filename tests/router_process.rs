@@ -44,7 +44,9 @@ impl RouterProcess {
             .env("THALWEG_LANES", "1")
             .env("THALWEG_ADMIN_ADDR", "127.0.0.1:0")
             .env("THALWEG_SESSION_TIMEOUT_MS", "6000")
-            .env("THALWEG_TRANSACTION_TIMEOUT_MS", "4000");
+            .env("THALWEG_TRANSACTION_TIMEOUT_MS", "4000")
+            // What is for nobody is refused at once, unless a case is about that.
+            .env("THALWEG_EARLY_START_TTL_MS", "0");
         for (channel, topic) in &namespace.config.channels {
             let name = channel.as_str().to_uppercase().replace('-', "_");
             command.env(format!("THALWEG_CHANNELS_{name}"), topic);

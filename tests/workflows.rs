@@ -36,6 +36,9 @@ pub fn all() -> Workflows {
         .with(payment())
         .with(travel())
         .with(booking())
+        .with(rounds())
+        .with(research())
+        .with(author())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -480,4 +483,63 @@ fn mended() -> Workflow {
 fn count(context: &mut TaskContext, name: &str) -> Result<Outcome, TaskError> {
     context.data[name] = json!(context.data[name].as_i64().unwrap_or(0) + 1);
     Ok(Outcome::new())
+}
+
+/// Continues as new after each round, as many as data.rounds says, and ends with `enough`, for which it waits from its
+/// start.
+fn rounds() -> Workflow {
+    Workflow::new("rounds", "1")
+        .task(on("begin", STARTED, |_, context| {
+            let count = context.data["count"].as_u64().unwrap_or(0) + 1;
+            context.data["count"] = json!(count);
+            let begun = Outcome::new().emit(NewEvent::new("round", json!({})));
+            Ok(if count == 1 { begun.wait_for(WaitFor::event("enough")) } else { begun })
+        }))
+        .task(on("round", "round", |_, context| {
+            let is_over = context.data["count"] == context.data["rounds"];
+            Ok(if is_over { Outcome::new() } else { Outcome::new().continue_as_new() })
+        }))
+        .task(on("enough", "enough", |_, context| Ok(Outcome::new().complete(context.data.clone()))))
+}
+
+/// Asks three agents at once, who answer from outside, and ends with what they said.
+fn research() -> Workflow {
+    Workflow::new("research", "1")
+        .task(on("ask", STARTED, |_, _| {
+            let search = || NewEvent::command("search.requested", json!({}));
+            let searches =
+                ["a", "b", "c"].into_iter().fold(FanOut::new("searches").then("searches.joined"), |all, name| {
+                    all.branch_until(name, search(), "search.done")
+                });
+            Ok(Outcome::new().fan_out(searches))
+        }))
+        .task(on("search", "search.requested", |_, _| Ok(Outcome::new())))
+        .task(on("joined", "searches.joined", |event, _| {
+            Ok(Outcome::new().complete(event.payload_value()["results"].clone()))
+        }))
+}
+
+/// An agent that takes its time over each page.
+struct Writer([Pattern; 1]);
+
+#[async_trait]
+impl Task for Writer {
+    fn task_id(&self) -> &str {
+        "write"
+    }
+    fn handles_events(&self) -> &[Pattern] {
+        &self.0
+    }
+    fn agent(&self) -> Option<&str> {
+        Some("writer")
+    }
+    async fn handle_event(&self, _: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
+        std::thread::park_timeout(Duration::from_millis(3));
+        Ok(Outcome::new())
+    }
+}
+
+/// Has its agent write a page for each `page.asked`.
+fn author() -> Workflow {
+    Workflow::new("author", "1").task(Writer([Pattern::new("page.asked")]))
 }

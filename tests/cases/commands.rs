@@ -39,7 +39,11 @@ fn a_paused_execution_takes_in_and_routes_nothing_until_it_is_resumed() {
 
     thalweg.run(&["pause", "e"]).expect(1).names("TRANSITION_REJECTED: the execution is PAUSED");
     let rejected = thalweg.run(&["pause", "e"]).expect(1);
-    assert!(rejected.stderr.contains("what it takes now: workflow.cancel.requested, workflow.resume.requested, *"));
+    assert!(
+        rejected.stderr.contains(
+            "what it takes now: workflow.cancel.requested, workflow.resume.requested, task.trigger.requested"
+        )
+    );
     let resumed = thalweg.json(&["resume", "e"]);
     assert_eq!((&resumed["status"], &resumed["event_type"]), (&json!("RUNNING"), &json!("workflow.resumed")));
     namespace.await_events(&["stamp.requested"], 1);

@@ -15,13 +15,13 @@ use crate::router_process::RouterProcess;
 use crate::support::{ConsoleProducer, broker};
 
 /// Sends lines under a key, as `key|line`.
-fn send_keyed(namespace: &Namespace, key: &str, lines: &[String]) {
+pub fn send_keyed(namespace: &Namespace, key: &str, lines: &[String]) {
     let lines: Vec<String> = lines.iter().map(|line| format!("{key}|{line}")).collect();
     ConsoleProducer::new(broker(), namespace.topics.inbox()).keyed("|").send(&lines);
 }
 
 /// What `tail --dialect` prints of an execution: so many documents.
-fn tail(namespace: &Namespace, dialect: &str, execution: &str, count: usize) -> Vec<String> {
+pub fn tail(namespace: &Namespace, dialect: &str, execution: &str, count: usize) -> Vec<String> {
     let count = count.to_string();
     let arguments =
         ["tail", "all", "--from-beginning", "--execution", execution, "--dialect", dialect, "--max", &count];
@@ -30,7 +30,7 @@ fn tail(namespace: &Namespace, dialect: &str, execution: &str, count: usize) -> 
 
 /// Each of `sent` is among `printed`, with all that it says.
 #[track_caller]
-fn assert_came_back(printed: &[String], sent: &[String]) {
+pub fn assert_came_back(printed: &[String], sent: &[String]) {
     let printed: Vec<Value> = printed.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in sent {
         let document: Value = serde_json::from_str(line).unwrap();
@@ -39,7 +39,7 @@ fn assert_came_back(printed: &[String], sent: &[String]) {
     }
 }
 
-fn root(namespace: &Namespace, execution: &str) -> thalweg_core::context::Context {
+pub fn root(namespace: &Namespace, execution: &str) -> thalweg_core::context::Context {
     let observed = namespace.oracle().read().unwrap();
     observed.root(execution).unwrap_or_else(|| panic!("{execution} has no context")).clone()
 }

@@ -57,6 +57,9 @@ impl Met {
     }
 }
 
+/// How long what comes before its start is kept.
+const EARLY_START_TTL_MS: u64 = 2000;
+
 struct Member {
     name: String,
     router: RouterProcess,
@@ -72,6 +75,7 @@ impl<'a> Fleet<'a> {
         fleet.set("THALWEG_STEP_MAX_MS", TRANSACTION.as_millis() / 2);
         fleet.set("THALWEG_STEP_MAX_EVENTS", STEP_MAX_EVENTS);
         fleet.set("THALWEG_BATCH_MAX_RECORDS", batch);
+        fleet.set("THALWEG_EARLY_START_TTL_MS", EARLY_START_TTL_MS);
         fleet
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thalweg_core::apply::CONTINUED;
 use thalweg_core::approval::{Approval, DECIDED, Decision};
 use thalweg_core::effect::Effect;
 use thalweg_core::{Event, WorkflowCommand, redrive, retry, timer};
@@ -54,6 +55,7 @@ impl Entry<'_> {
                 timer::WAITING_TIMED_OUT,
                 timer::SCOPE_TIMED_OUT,
                 "escalation.required",
+                CONTINUED,
             ]
             .contains(&event_type)
             && event.payload_value().get("counts").is_none()

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use crate::usd::Usd;
 
+/// The limit of the time that something takes, by its name.
+pub const WALL_TIME: &str = "wall_time_ms";
+
 /// What a task used up. All counts are of this handling alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -40,6 +43,9 @@ pub struct Used {
     /// Limits that it ran into, each told once.
     #[serde(default)]
     pub reached: Vec<String>,
+    /// Microseconds that the handlings took together.
+    #[serde(default)]
+    pub wall_time_micros: i64,
 }
 
 impl Used {
@@ -51,6 +57,11 @@ impl Used {
         add(&mut self.tool_calls, usage.tool_calls);
         add(&mut self.iterations, usage.iterations);
         self.cost_nanos = self.cost_nanos.saturating_add(usage.cost_usd.nanos());
+    }
+
+    /// Whole milliseconds, rounded up.
+    fn wall_time_ms(&self) -> i64 {
+        self.wall_time_micros.saturating_add(999) / 1000
     }
 
     fn total_tokens(&self) -> i64 {
@@ -76,6 +87,8 @@ pub struct Budget {
     pub cost_usd: Option<Usd>,
     pub tool_calls: Option<u64>,
     pub iterations: Option<u64>,
+    /// Milliseconds that the handlings take together.
+    pub wall_time_ms: Option<u64>,
     /// Autonomy limits.
     pub autonomy: Autonomy,
     /// Failures in a row at which the breaker trips.
@@ -170,6 +183,8 @@ impl Budget {
             ("total_tokens", "token_budget.exceeded", self.total_tokens, used.total_tokens()),
             ("tool_calls", "budget.exceeded", self.tool_calls, used.tool_calls),
             ("iterations", "budget.exceeded", self.iterations, used.iterations),
+            // A part of a millisecond over the limit is over it.
+            (WALL_TIME, "budget.exceeded", self.wall_time_ms, used.wall_time_ms()),
         ];
         let mut exceeded = Vec::new();
         let mut add = |kind: &str, event_type, payload| {

@@ -83,7 +83,9 @@ pub fn legal(status: WorkflowStatus) -> Vec<&'static str> {
     let commands = WorkflowCommand::ALL.iter().filter(|command| command.is_legal(status)).map(|c| c.as_str());
     let redrive = (status != WorkflowStatus::Paused).then_some(crate::redrive::REQUESTED);
     let approval = (status == WorkflowStatus::Waiting).then_some(crate::approval::DECIDED);
-    commands.chain(redrive).chain(approval).chain(["*"]).collect()
+    let waits = status == WorkflowStatus::Waiting;
+    let to_parts = TaskCommand::ALL.iter().filter(|command| waits || **command != TaskCommand::Resume);
+    commands.chain(redrive).chain(approval).chain(to_parts.map(|command| command.as_str())).chain(["*"]).collect()
 }
 
 #[cfg(test)]
@@ -92,12 +94,20 @@ mod tests {
 
     #[test]
     fn what_is_legal() {
+        let parts = [
+            "task.trigger.requested",
+            "task.execute.requested",
+            "task.resume.requested",
+            "agent.execute.requested",
+            "tool.execute.requested",
+        ];
+        let but_resume: Vec<&str> = parts.into_iter().filter(|part| *part != "task.resume.requested").collect();
+        let of = |commands: &[&'static str], parts: &[&'static str]| [commands, parts, &["*"]].concat();
+        let running = ["workflow.cancel.requested", "workflow.pause.requested", "task.redrive.requested"];
         let cases = [
-            (
-                WorkflowStatus::Running,
-                vec!["workflow.cancel.requested", "workflow.pause.requested", "task.redrive.requested", "*"],
-            ),
-            (WorkflowStatus::Paused, vec!["workflow.cancel.requested", "workflow.resume.requested", "*"]),
+            (WorkflowStatus::Running, of(&running, &but_resume)),
+            (WorkflowStatus::Waiting, of(&[&running[..], &["workflow.approval.decided"]].concat(), &parts)),
+            (WorkflowStatus::Paused, of(&["workflow.cancel.requested", "workflow.resume.requested"], &but_resume)),
             (WorkflowStatus::Failed, vec!["task.redrive.requested"]),
             (WorkflowStatus::Canceled, vec![]),
         ];

@@ -71,9 +71,66 @@ pub struct Context {
     pub end: Option<String>,
     #[serde(default)]
     pub tool_calls: Vec<String>,
+    #[serde(default)]
+    pub segment: i32,
 }
 
 impl Context {
+    /// That of an execution that has not started.
+    pub fn unstarted(execution_id: &str, now: Micros) -> Context {
+        Context {
+            execution_id: execution_id.to_owned(),
+            workflow_id: String::new(),
+            workflow_version: None,
+            status: WorkflowStatus::Pending,
+            data: serde_json::json!({}).into(),
+            correlation_id: execution_id.to_owned(),
+            created_at: now,
+            updated_at: now,
+            completed_at: None,
+            sequence: 0,
+            applied_offset: -1,
+            start_id: Vec::new(),
+            stalled: false,
+            tasks: Vec::new(),
+            scopes: Vec::new(),
+            waits: Vec::new(),
+            input_ids: Vec::new(),
+            processed: Vec::new(),
+            pending: Vec::new(),
+            timers: Vec::new(),
+            timer_events: Vec::new(),
+            early: Vec::new(),
+            tracked: None,
+            reply_to: None,
+            budgets: None,
+            used: Vec::new(),
+            children: Vec::new(),
+            parent: None,
+            end: None,
+            tool_calls: Vec::new(),
+            segment: 0,
+        }
+    }
+
+    /// Does it hold no more than events that came before the start?
+    pub fn is_unstarted(&self) -> bool {
+        self.status == WorkflowStatus::Pending && self.start_id.is_empty()
+    }
+
+    /// What a new segment takes along of it beside its data: what the fold knows.
+    pub(crate) fn carried(&self) -> Context {
+        Context {
+            data: serde_json::json!({}).into(),
+            input_ids: Vec::new(),
+            processed: Vec::new(),
+            pending: Vec::new(),
+            timer_events: Vec::new(),
+            early: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Is it paused, so that nothing is routed to its tasks? One whose work is done elsewhere follows its reports then,
     /// too.
     pub fn is_paused(&self) -> bool {
@@ -117,6 +174,13 @@ impl Context {
         let end = self.end.as_ref().map_or(0, String::len);
         let calls: usize = self.tool_calls.iter().map(String::len).sum();
         waits + timers + tracked + children + end + calls + self.scopes.iter().map(String::len).sum::<usize>()
+    }
+
+    /// Forgets an input id.
+    pub fn forget_input(&mut self, id: &[u8; 16]) {
+        if let Some(place) = self.input_ids.chunks_exact(16).position(|known| known == id) {
+            self.input_ids.drain(place * 16..(place + 1) * 16);
+        }
     }
 
     /// Remembers an input id; the oldest leaves the window of [`INPUT_IDS_MAX`].
@@ -298,6 +362,37 @@ pub struct EarlyEvent {
     pub redrive: i32,
     #[serde(with = "crate::timestamp")]
     pub until: Micros,
+    #[serde(default)]
+    pub original: Option<OriginalRecord>,
+}
+
+/// An inbox record as it came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the schema describes each field")]
+pub struct OriginalRecord {
+    #[serde(default, with = "serde_bytes")]
+    pub key: Option<Vec<u8>>,
+    #[serde(with = "serde_bytes")]
+    pub value: Vec<u8>,
+    #[serde(default)]
+    pub headers: Vec<OriginalHeader>,
+}
+
+impl OriginalRecord {
+    /// Bytes of it.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|header| header.name.len() + header.value.as_ref().map_or(0, Vec::len));
+        self.key.as_ref().map_or(0, Vec::len) + self.value.len() + headers.sum::<usize>()
+    }
+}
+
+/// A header of a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "two fields")]
+pub struct OriginalHeader {
+    pub name: String,
+    #[serde(default, with = "serde_bytes")]
+    pub value: Option<Vec<u8>>,
 }
 
 /// What the first event of a branch opens.

@@ -81,6 +81,17 @@ pub enum Effect {
     ToolReturned(ToolCallRef),
     /// The event is a tool's result without its call.
     Orphan {},
+    /// The execution continues as new.
+    Continued(Box<Continued>),
+}
+
+/// Fields of [`Effect::Continued`]: what a fold that begins here begins with, but for `data`, which is the payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "two fields")]
+pub struct Continued {
+    pub context: Context,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<PendingRef>,
 }
 
 /// A call of a tool: its run, or its name and correlation.
@@ -225,6 +236,13 @@ pub struct UsedMore {
     /// The task gave up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
+    /// Microseconds that it took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub wall_time_micros: i64,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// Fields of [`Effect::LimitReached`].
@@ -283,6 +301,7 @@ impl Effect {
             Effect::ChildEnded(child) => serde_json::to_string(child),
             Effect::EndHeld(end) => serde_json::to_string(end),
             Effect::ToolCalled(call) | Effect::ToolReturned(call) => serde_json::to_string(call),
+            Effect::Continued(continued) => serde_json::to_string(continued),
         };
         RecordedEffect { kind: self.kind().into(), json: Json::trusted(content.unwrap_or_default()) }
     }
@@ -330,12 +349,13 @@ impl Effect {
             Effect::ToolCalled(_) => "tool_called",
             Effect::ToolReturned(_) => "tool_returned",
             Effect::Orphan {} => "orphan",
+            Effect::Continued(_) => "continued",
         }
     }
 }
 
 /// The kinds that this version knows.
-pub const KINDS: [&str; 30] = [
+pub const KINDS: [&str; 31] = [
     "created",
     "patch",
     "status",
@@ -366,6 +386,7 @@ pub const KINDS: [&str; 30] = [
     "tool_called",
     "tool_returned",
     "orphan",
+    "continued",
 ];
 
 /// The records of one execution, as far as they are known.
@@ -407,6 +428,7 @@ impl Records {
     pub fn fold(&mut self, effect: Effect, event: &Event) {
         match effect {
             Effect::Created(created) => self.create(created, event),
+            Effect::Continued(continued) => self.go_on(*continued, event),
             Effect::ScopeOpened(scope) => self.open_scope(*scope),
             Effect::BranchOpened(opened) => self.open_branch(opened, event),
             Effect::BranchHandled(handled) => {
@@ -483,7 +505,21 @@ impl Records {
             parent: created.parent,
             end: None,
             tool_calls: Vec::new(),
+            segment: 0,
         });
+    }
+
+    /// Where nothing is known, what the boundary tells is all there is.
+    fn go_on(&mut self, continued: Continued, event: &Event) {
+        let Continued { context: carried, pending } = continued;
+        match &mut self.context {
+            Some(context) => context.segment = carried.segment,
+            None => {
+                let data = event.payload_value().into();
+                self.context = Some(Context { data, applied_offset: -1, ..carried });
+                self.pending = pending;
+            }
+        }
     }
 
     fn open_scope(&mut self, scope: Scope) {

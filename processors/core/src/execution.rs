@@ -7,11 +7,14 @@ use std::sync::Arc;
 use crate::apply::Current;
 use crate::by_branch::ByBranch;
 use crate::codec::{self, CodecError};
-use crate::context::{Branch, BranchOpening, Context, ContextKey, EarlyEvent, Pending, RecordKey, Scope, Stub};
+use crate::context::{
+    Branch, BranchOpening, Context, ContextKey, EarlyEvent, OriginalRecord, Pending, RecordKey, Scope, Stub,
+};
 use crate::effect::Records;
 use crate::event::{Event, Micros};
 use crate::inbound::{Inbound, InputRef};
 use crate::json;
+use crate::limits::Limits;
 use crate::redrive::REQUESTED;
 use crate::status::WorkflowStatus;
 use crate::timer::{Purpose, Timer, TimerEvent};
@@ -68,6 +71,8 @@ pub(crate) struct Early {
     pub queued: Queued,
     /// When it is handled without the wait.
     pub until: Micros,
+    /// The record that it came as, where it may yet be refused.
+    pub original: Option<OriginalRecord>,
 }
 
 /// An execution that is being worked on. [`crate::apply`] changes it; [`Execution::changed_records`] says what to write.
@@ -83,6 +88,10 @@ pub struct Execution {
     pub(crate) timer_events: BTreeMap<String, Arc<Event>>,
     /// What came before its wait, oldest first.
     pub(crate) early: VecDeque<Early>,
+    /// What came before its start, oldest first.
+    pub(crate) before_start: VecDeque<Early>,
+    /// It did not start in time: nothing of it is to stay.
+    pub(crate) is_given_up: bool,
     /// Bytes that `data` has at most, where they were counted: patches add to it what they could have added.
     data_bytes: Option<usize>,
     pub(crate) current: Option<Box<Current>>,
@@ -106,6 +115,8 @@ impl Execution {
             queued_in: ByBranch::default(),
             timer_events: BTreeMap::new(),
             early: VecDeque::new(),
+            before_start: VecDeque::new(),
+            is_given_up: false,
             data_bytes: None,
             current: None,
             held: None,
@@ -151,7 +162,11 @@ impl Execution {
             let input = InputRef { position: early.input, redrive: early.redrive.max(0) as u32 };
             let event = Arc::new(schemas.read_event(&early.event)?);
             let queued = Queued { event, depth: 0, input: Some(input), opens: None, logged: false };
-            execution.early.push_back(Early { queued, until: early.until });
+            execution.early.push_back(Early { queued, until: early.until, original: early.original });
+        }
+        if context.is_unstarted() {
+            execution.life = Life::Unknown;
+            execution.before_start = std::mem::take(&mut execution.early);
         }
         execution.records.context = Some(context);
         Ok(execution)
@@ -217,14 +232,44 @@ impl Execution {
     /// closed or paused.
     pub fn timers(&self) -> Option<(Micros, usize)> {
         let context = self.records.context.as_ref().filter(|_| !self.is_closed() && !self.is_paused())?;
-        let early = self.early.iter().map(|early| early.until).min();
+        let early = self.kept().map(|early| early.until).min();
         Some((context.next_due().into_iter().chain(early).min()?, context.timers.len()))
+    }
+
+    /// What came before its start, and before its wait.
+    fn kept(&self) -> impl Iterator<Item = &Early> {
+        self.before_start.iter().chain(&self.early)
+    }
+
+    /// Does it hold events that came before its start, and is it not started?
+    pub fn awaits_start(&self) -> bool {
+        self.life == Life::Unknown && self.records.context.is_some()
+    }
+
+    /// Takes in the record of the newest event that came before the start, where that is at hand and there is room for
+    /// it: it is what a dead letter holds.
+    pub fn keep_original(&mut self, limits: &Limits, record: impl FnOnce() -> OriginalRecord) {
+        if self.life != Life::Unknown || self.before_start.back().is_none_or(|early| early.original.is_some()) {
+            return;
+        }
+        let record = record();
+        if self.kept_bytes() + record.bytes() <= limits.context_max_bytes
+            && let Some(early) = self.before_start.back_mut()
+        {
+            early.original = Some(record);
+        }
+    }
+
+    /// Did it not start in time, so that its root record is to be taken back?
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up
     }
 
     /// Bytes of the events that timers keep, and of those that came before their wait, roughly.
     pub(crate) fn kept_bytes(&self) -> usize {
-        let early = self.early.iter().map(|early| &early.queued.event);
-        self.timer_events.values().chain(early).map(|event| kept_bytes(event)).sum()
+        let early = self.kept().map(|early| kept_bytes(&early.queued.event));
+        let originals = self.kept().filter_map(|early| early.original.as_ref()).map(OriginalRecord::bytes);
+        self.timer_events.values().map(|event| kept_bytes(event)).chain(early).chain(originals).sum()
     }
 
     /// Bytes that `data` has at most. Counted once: a patch adds no more than its own length.
@@ -325,7 +370,7 @@ impl Execution {
             if !self.timer_events.is_empty() {
                 context.timer_events = self.kept_by_timers(&context, schemas)?;
             }
-            context.early = self.early.iter().map(|early| early_event(early, schemas)).collect::<Result<_, _>>()?;
+            context.early = self.kept().map(|early| early_event(early, schemas)).collect::<Result<_, _>>()?;
             context.pending = self.queue.iter().map(|queued| pending(queued, schemas)).collect::<Result<_, _>>()?;
             changed.push((RecordKey::Root(self.id.clone()), schemas.write_context(&context)?));
             context.pending = Vec::new();
@@ -378,6 +423,7 @@ fn early_event(early: &Early, schemas: &codec::Schemas) -> Result<EarlyEvent, Co
         input: input.as_ref().map(|input| input.position.clone()).unwrap_or_default(),
         redrive: input.as_ref().map_or(0, |input| input.redrive as i32),
         until: early.until,
+        original: early.original.clone(),
     })
 }
 

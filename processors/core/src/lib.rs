@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod approval;
+mod artifact;
 pub mod budget;
 mod by_branch;
 mod channel;
@@ -37,6 +38,7 @@ pub mod timestamp;
 pub mod usd;
 mod workflow;
 
+pub use artifact::{ARTIFACTS, Artifact};
 pub use async_trait::async_trait;
 pub use by_branch::ByBranch;
 pub use channel::Channel;

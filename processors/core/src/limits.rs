@@ -33,12 +33,18 @@ pub const CHILD_DEPTH_MAX: i32 = 16;
 pub const TIMER_DELAY_MAX_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// Events that one execution may keep that came before their wait.
 pub const EARLY_MAX: usize = 256;
+/// Events that one execution may keep that came before its start.
+pub const BEFORE_START_MAX: usize = 256;
 /// Tasks of one tracked execution that are told apart.
 pub const TRACKED_TASKS_MAX: usize = 1024;
 /// Calls of tools that one execution may have reported without their results.
 pub const TOOL_CALLS_MAX: usize = 256;
 /// How often Dream.OS tries a task again: one more failure is permanent.
 pub const TRACKED_RETRIES: i32 = 3;
+/// References to artifacts in one event that a task emits: they fit its envelope.
+pub const ARTIFACTS_MAX: usize = 16;
+/// Bytes of the URI of an artifact.
+pub const ARTIFACT_URI_MAX_BYTES: usize = 1024;
 /// Agents of one execution whose usage is counted each by itself.
 pub const AGENTS_MAX: usize = 64;
 /// Branches of one scope. Those of a list begin at once and are pending together, so [`PENDING_MAX`] holds for them.
@@ -74,6 +80,8 @@ pub struct Limits {
     pub step_max_events: u32,
     /// Milliseconds for which an event is kept that came before its wait.
     pub early_ttl_ms: u64,
+    /// Milliseconds for which an event is kept that came before its execution started; 0: it is refused at once.
+    pub early_start_ttl_ms: u64,
     /// Emissions in a row, each caused by the one before it, before the execution ends.
     pub chain_max_depth: u32,
 }
@@ -86,6 +94,7 @@ impl Default for Limits {
             context_max_bytes: 960 * 1024,
             step_max_events: 256,
             early_ttl_ms: 24 * 3600 * 1000,
+            early_start_ttl_ms: 10_000,
             chain_max_depth: 1000,
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::approval::Interrupt;
+use crate::artifact::Artifact;
 use crate::budget::Usage;
 use crate::channel::Channel;
 use crate::child::NewChild;
@@ -42,6 +43,9 @@ pub struct Outcome {
     pub usage: Option<Usage>,
     /// What people are asked before the execution goes on.
     pub interrupt: Option<Interrupt>,
+    /// The execution goes on from its start, under its id, with its data and what it waits for: `workflow.continued` is
+    /// handled by the tasks that handle `workflow.started`, after what was emitted before it.
+    pub continue_as_new: bool,
 }
 
 impl Outcome {
@@ -110,6 +114,12 @@ impl Outcome {
         self
     }
 
+    /// Continues as new.
+    pub fn continue_as_new(mut self) -> Outcome {
+        self.continue_as_new = true;
+        self
+    }
+
     /// Says what the handling used up.
     pub fn usage(mut self, usage: Usage) -> Outcome {
         self.usage = Some(usage);
@@ -138,12 +148,21 @@ pub struct NewEvent {
     /// Its class; none: a fact.
     #[serde(default)]
     pub message_class: Option<MessageClass>,
+    /// Values that it refers to, kept elsewhere: its field `artifacts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
 }
 
 impl NewEvent {
     /// A fact of this type.
     pub fn new(event_type: &str, payload: Value) -> NewEvent {
-        NewEvent { event_type: event_type.to_owned(), payload, channel: None, message_class: None }
+        NewEvent {
+            event_type: event_type.to_owned(),
+            payload,
+            channel: None,
+            message_class: None,
+            artifacts: Vec::new(),
+        }
     }
 
     /// A command of this type.
@@ -165,6 +184,12 @@ impl NewEvent {
         let channel = reply.response_topic.as_ref().and_then(|topic| topic.parse().ok());
         let answer = NewEvent::answer(reply.response_event.as_ref()?, payload);
         Some(answer.on(channel.unwrap_or(Channel::ActionResults)))
+    }
+
+    /// The same with a reference to a value that is kept elsewhere.
+    pub fn artifact(mut self, artifact: Artifact) -> NewEvent {
+        self.artifacts.push(artifact);
+        self
     }
 
     /// The same on another channel.

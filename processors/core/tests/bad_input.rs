@@ -56,11 +56,12 @@ fn assert_refused(refusal: &Refusal, code: ErrorCode, says: &str) {
     assert!(refusal.message.len() <= ERROR_MESSAGE_MAX_BYTES);
 }
 
-/// What the step answers to an event for an execution that is not known.
+/// What the step answers to an event for an execution that is not known, and that it does not keep.
 fn answer_to_unknown(event: &Value) -> Vec<Action> {
     let inbound = read(None, event.to_string().as_bytes()).unwrap();
     let workflows = Workflows::new().with(Workflow::new("insurance_claim", "1"));
-    let step = Step { now: 9, workflows: &workflows, limits: &Limits::default(), store: &EmptyStore };
+    let limits = Limits { early_start_ttl_ms: 0, ..Limits::default() };
+    let step = Step { now: 9, workflows: &workflows, limits: &limits, store: &EmptyStore };
     let mut no_task = |call: TaskCall| -> TaskRun { panic!("{call:?}") };
     drive(&mut Execution::unknown(&inbound.event.execution_id.clone()), Some(inbound), &step, &mut no_task, &mut || {
         false

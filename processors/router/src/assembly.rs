@@ -88,6 +88,7 @@ impl Parts {
                 context_max_bytes: config.context_max_bytes,
                 step_max_events: config.step_max_events,
                 early_ttl_ms: config.early_ttl_ms,
+                early_start_ttl_ms: config.early_start_ttl_ms,
                 ..Limits::default()
             },
             tasks: InlineTasks::new(runtime.clone(), deadline, health.clone()),

@@ -131,6 +131,10 @@ pub struct Config {
     /// hours.
     #[serde(rename = "early.ttl.ms")]
     pub early_ttl_ms: u64,
+    /// `early.start.ttl.ms`: milliseconds for which an event is kept that came before its execution started; with 0 it is
+    /// refused at once. Default 10 seconds.
+    #[serde(rename = "early.start.ttl.ms")]
+    pub early_start_ttl_ms: u64,
     /// `retention.ms`: milliseconds for which a closed execution is remembered, in the contexts too.
     /// Default 24 hours.
     #[serde(rename = "retention.ms")]
@@ -190,6 +194,7 @@ impl Default for Config {
             effects_max_bytes: 448 * 1024,
             context_max_bytes: 960 * 1024,
             early_ttl_ms: 24 * 3600 * 1000,
+            early_start_ttl_ms: 10_000,
             retention_ms: 24 * 3600 * 1000,
             retention_max_executions: 1_000_000,
             channels: BTreeMap::new(),

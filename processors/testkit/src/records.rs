@@ -28,6 +28,9 @@ impl Records {
     /// # Errors
     /// Where a record does not fit its schema.
     pub fn save(&mut self, mut execution: Execution) -> Result<(), CodecError> {
+        if execution.is_given_up() {
+            self.bytes.remove(&RecordKey::Root(execution.id().to_owned()));
+        }
         for (key, value) in execution.changed_records(&self.schemas)? {
             self.bytes.insert(key, value);
         }

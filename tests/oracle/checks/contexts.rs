@@ -33,10 +33,12 @@ pub(super) fn check(view: &View, findings: &mut Findings) {
     }
 }
 
-/// An execution without events has no context, or one in which its start waits its turn.
+/// An execution without events has no context, or one in which its start waits its turn, or others wait for its start.
 fn check_shell(execution: &str, root: Option<&Context>, findings: &mut Findings) {
     if let Some(root) = root
-        && (root.status != WorkflowStatus::Pending || root.sequence != 0 || root.pending.is_empty())
+        && (root.status != WorkflowStatus::Pending
+            || root.sequence != 0
+            || (root.pending.is_empty() && root.early.is_empty()))
     {
         findings.add(Kind::ContextMissing, execution, format!("a context ({}) without events", root.status));
     }

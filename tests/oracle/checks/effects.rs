@@ -77,6 +77,7 @@ fn says(effect: &Effect) -> Vec<Says> {
         | Effect::ToolCalled(_)
         | Effect::ToolReturned(_)
         | Effect::Orphan {}
+        | Effect::Continued(_)
         | Effect::Tracked(_) => Vec::new(),
     }
 }

@@ -42,7 +42,9 @@ fn check_end(execution: &str, history: &History, findings: &mut Findings) {
 /// An execution of which nothing is left but rejections is none of ours.
 fn may_be_open(view: &View, execution: &str, still_open: StillOpen) -> bool {
     let root = view.observed.root(execution);
-    let exists = root.is_some() || view.histories.get(execution).is_some_and(|history| !history.entries.is_empty());
+    // Nor is one that nobody has started.
+    let exists = root.is_some_and(|root| !root.is_unstarted())
+        || view.histories.get(execution).is_some_and(|history| !history.entries.is_empty());
     match still_open {
         StillOpen::None => !exists,
         StillOpen::Waiting => {

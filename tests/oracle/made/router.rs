@@ -34,7 +34,7 @@ impl Router {
             names: TopicNames::of(namespace, PARTITIONS),
             schemas: Schemas::new().unwrap(),
             workflows: Workflows::new().with(super::workflow::workflow()),
-            limits: Limits { step_max_events: 5, ..Limits::default() },
+            limits: Limits { step_max_events: 5, early_start_ttl_ms: 0, ..Limits::default() },
             now: super::BEGUN + begun,
             executions: HashMap::new(),
             next_offsets: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Action, DeadLetter, Step, child, command, redrive, report, task_command};
+use super::{Action, DeadLetter, Step, child, command, redrive, report, task_command, unstarted};
 use crate::approval::{Approval, DECIDED};
 use crate::budget::Budgets;
 use crate::channel::Channel;
@@ -26,6 +26,8 @@ pub(super) const BUDGETS: &str = "budgets";
 
 pub(super) enum Verdict {
     Take,
+    /// To be kept until the execution starts.
+    Keep,
     Duplicate,
     Reject(String),
     /// With what would be legal.
@@ -53,13 +55,14 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
     let refusal = match &verdict {
         Verdict::Refuse(refusal) => Some(refusal.clone()),
         Verdict::Reject(reason) => Some(Refusal::new(ErrorCode::TransitionRejected, reason)),
-        Verdict::Take | Verdict::Duplicate | Verdict::RejectReport(_) => None,
+        Verdict::Take | Verdict::Keep | Verdict::Duplicate | Verdict::RejectReport(_) => None,
     };
     if let Some(refusal) = refusal {
         actions.extend(child::refused(&inbound.event, &inbound.input.position, &refusal, step));
     }
     match verdict {
         Verdict::Take => take(execution, inbound, &id, command, step, actions),
+        Verdict::Keep => unstarted::keep(execution, inbound, &id, step),
         Verdict::Duplicate => actions.push(Action::Duplicate),
         Verdict::Reject(reason) => actions.push(rejection(execution, &inbound.event, &inbound.input, &reason, step)),
         Verdict::RejectReport(why) => {
@@ -74,6 +77,7 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
             task_id: None,
             attempts: 0,
             redrive: inbound.input.redrive,
+            original: None,
         }))),
     }
 }
@@ -82,11 +86,16 @@ pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, ac
 fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step: &Step) -> Verdict {
     let event = &inbound.event;
     let refuse = |code, message: String| Verdict::Refuse(Refusal::new(code, message));
+    if let Some(kept) = &execution.records.context
+        && (inbound.offset <= kept.applied_offset || kept.has_input(id))
+    {
+        return Verdict::Duplicate;
+    }
     if !report::opens(event) {
-        return refuse(
-            ErrorCode::ExecutionUnknown,
-            format!("no execution {:?} is known; start it with {STARTED} first", event.execution_id),
-        );
+        return match unstarted::is_kept(execution, event, step.limits) {
+            true => Verdict::Keep,
+            false => Verdict::Refuse(unstarted::refusal(&execution.id)),
+        };
     }
     let Some(workflow_id) = &event.workflow_id else {
         return refuse(ErrorCode::EventInvalid, format!("{STARTED} needs a workflow_id"));
@@ -119,8 +128,8 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
         return refuse(ErrorCode::EventInvalid, format!("{BUDGETS} of {STARTED}: {error}"));
     }
     execution.life = Life::Open;
+    let input_ids = execution.records.context.take().map(|kept| kept.input_ids).unwrap_or_default();
     execution.records.context = Some(Context {
-        execution_id: execution.id.clone(),
         workflow_id: workflow_id.clone(),
         // What is done elsewhere has the version that it has there.
         workflow_version: event
@@ -128,33 +137,11 @@ fn judge_unknown(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], st
             .clone()
             .filter(|_| report::tracks(event))
             .or_else(|| workflow.map(|workflow| workflow.version.clone())),
-        status: WorkflowStatus::Pending,
-        data: json!({}).into(),
         correlation_id: event.correlation_id.clone().unwrap_or_else(|| execution.id.clone()),
-        created_at: step.now,
-        updated_at: step.now,
-        completed_at: None,
-        sequence: 0,
-        applied_offset: -1,
         start_id: id.to_vec(),
-        stalled: false,
-        tasks: Vec::new(),
-        scopes: Vec::new(),
-        waits: Vec::new(),
-        input_ids: Vec::new(),
-        processed: Vec::new(),
-        pending: Vec::new(),
-        timers: Vec::new(),
-        timer_events: Vec::new(),
-        early: Vec::new(),
+        input_ids,
         tracked: report::tracks(event).then(Vec::new),
-        reply_to: None,
-        budgets: None,
-        used: Vec::new(),
-        children: Vec::new(),
-        parent: None,
-        end: None,
-        tool_calls: Vec::new(),
+        ..Context::unstarted(&execution.id, step.now)
     });
     Verdict::Take
 }
@@ -167,10 +154,16 @@ fn judge_open(execution: &mut Execution, inbound: &Inbound, id: &[u8; 16], step:
     if inbound.offset <= context.applied_offset || context.has_input(id) {
         return Verdict::Duplicate;
     }
+    if event.event_type == STARTED && context.start_id == id {
+        return Verdict::Duplicate;
+    }
+    judge_started(execution, event, step)
+}
+
+/// Does the state of an execution that has started allow this event?
+pub(super) fn judge_started(execution: &mut Execution, event: &Event, step: &Step) -> Verdict {
+    let Some(context) = &execution.records.context else { return Verdict::Duplicate };
     if event.event_type == STARTED {
-        if context.start_id == id {
-            return Verdict::Duplicate;
-        }
         return Verdict::Reject(format!("the execution has started already ({})", context.status));
     }
     if let Some(why) = report::refused(context, event) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::branch::ENGINE;
 use super::{Action, Current, Step, close, outcome};
-use crate::budget::{Budget, Budgets, Reached, Usage, Used};
+use crate::budget::{Budget, Budgets, Reached, Usage, Used, WALL_TIME};
 use crate::channel::Channel;
 use crate::effect::{Effect, LimitReached, UsedMore};
 use crate::event::{Event, Micros};
@@ -20,26 +20,31 @@ use crate::timer::{Purpose, Timer};
 /// The event by which someone is asked to decide what comes after a limit. Tasks may handle it.
 const ESCALATED: &str = "escalation.required";
 
+/// A handling, as it is counted.
+pub(super) struct Handling<'a> {
+    /// Whose it is.
+    pub agent: Option<&'a str>,
+    /// What it used; none: the task failed.
+    pub usage: Option<Usage>,
+    /// How long it took.
+    pub took_ms: f64,
+}
+
 /// Adds what a task used, and what its success or failure says of its agent.
-pub(super) fn add(
-    execution: &mut Execution,
-    current: &mut Current,
-    task_id: &str,
-    agent: Option<&str>,
-    usage: Option<Usage>,
-    step: &Step,
-) {
+pub(super) fn add(execution: &mut Execution, current: &mut Current, task_id: &str, handling: Handling, step: &Step) {
+    let Handling { agent, usage, took_ms } = handling;
     if usage.is_none() && agent.is_none() {
         return;
     }
     let failed = usage.is_none() && current.error.is_some();
     let mut usage = usage.unwrap_or_default();
+    let wall_time_micros = (took_ms * 1000.0).round() as i64;
     let agent = usage.agent.take().or_else(|| agent.map(str::to_owned));
     let Some(context) = execution.context() else { return };
     let known = agent.as_ref().is_none_or(|agent| context.used.iter().any(|used| used.agent.as_ref() == Some(agent)));
     // Beyond so many agents only the execution is counted for.
     let agent = agent.filter(|_| known || context.used.len() <= AGENTS_MAX);
-    current.add(execution, Effect::Used(UsedMore { agent: agent.clone(), usage, failed }));
+    current.add(execution, Effect::Used(UsedMore { agent: agent.clone(), usage, failed, wall_time_micros }));
     let budgets = budgets(execution, step);
     for of in std::iter::once(None).chain(agent.map(Some)) {
         let budget = match &of {
@@ -202,9 +207,6 @@ pub(super) fn time_is_over(execution: &mut Execution, step: &Step, actions: &mut
     }
 }
 
-/// The limit of the time that an execution takes, by its name.
-const WALL_TIME: &str = "wall_time_ms";
-
 /// Folds what was used.
 pub(crate) fn fold(used: &mut Vec<Used>, more: &UsedMore) {
     for agent in std::iter::once(None).chain(more.agent.clone().map(Some)) {
@@ -215,6 +217,7 @@ pub(crate) fn fold(used: &mut Vec<Used>, more: &UsedMore) {
         });
         let known = &mut used[place];
         known.add(&more.usage);
+        known.wall_time_micros = known.wall_time_micros.saturating_add(more.wall_time_micros);
         known.consecutive_errors = if more.failed { known.consecutive_errors + 1 } else { 0 };
     }
 }

@@ -75,7 +75,8 @@ fn end_as(
             Some(input) => unhandled_inputs.push((queued.event, input)),
         }
     }
-    for early in std::mem::take(&mut execution.early) {
+    let before_start = std::mem::take(&mut execution.before_start);
+    for early in before_start.into_iter().chain(std::mem::take(&mut execution.early)) {
         unhandled_inputs.extend(early.queued.input.map(|input| (early.queued.event, input)));
     }
     let outgrown = if resumable { cut::outgrown_by(execution, &left, step) } else { None };

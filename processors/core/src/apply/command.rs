@@ -26,7 +26,7 @@ pub(super) fn judge(execution: &Execution, inbound: &Inbound, id: &[u8; 16], com
         let seen = inbound.offset <= stub.applied_offset;
         return if seen { Verdict::Duplicate } else { Verdict::Reject(closed(stub.status)) };
     }
-    let Some(context) = execution.context() else {
+    let Some(context) = execution.context().filter(|_| execution.life == Life::Open) else {
         let message = format!("no execution {:?} is known", execution.id);
         return Verdict::Refuse(Refusal::new(ErrorCode::ExecutionUnknown, message));
     };

@@ -25,7 +25,7 @@ pub(super) fn keep(execution: &mut Execution, queued: Queued, step: &Step) -> Op
         return Some(queued);
     }
     let until = step.now.saturating_add(i64::try_from(step.limits.early_ttl_ms).unwrap_or(i64::MAX / 1000) * 1000);
-    execution.early.push_back(Early { queued, until });
+    execution.early.push_back(Early { queued, until, original: None });
     None
 }
 

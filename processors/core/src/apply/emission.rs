@@ -7,11 +7,13 @@ use super::timer::{self, Setting};
 use super::{Current, Step};
 use serde_json::Value;
 
+use crate::artifact::{ARTIFACTS, Artifact};
 use crate::channel::Channel;
 use crate::context::{BranchOpening, Scope};
 use crate::execution::Queued;
 use crate::identity;
 use crate::inbound::is_reserved;
+use crate::json::Json;
 use crate::message_class::MessageClass;
 use crate::outcome::{FanOut, NewEvent, NewTimer, WaitFor};
 use crate::status::ScopeStatus;
@@ -52,6 +54,10 @@ impl Emission<'_> {
         event.message_class = class.as_str().to_owned();
         event.channel = new.channel.unwrap_or(Channel::default_for(class)).as_str().to_owned();
         event.payload = returned("payload", &new.payload, self.step)?;
+        if !new.artifacts.is_empty() {
+            Artifact::check(&new.artifacts).map_err(invalid)?;
+            event.ext.insert(ARTIFACTS.to_owned(), Json::from(&serde_json::json!(new.artifacts)));
+        }
         if branch != event.place() {
             (event.scope, event.branch) = branch.map(|(scope, name)| (scope.to_owned(), name.to_owned())).unzip();
         }

@@ -43,10 +43,9 @@ impl Emission<'_> {
         for index in 0..total.min(FOR_EACH_CHUNK) {
             let item = list.as_ref().map_or_else(|| Value::from(index), |list| list[index].clone());
             let event = NewEvent {
-                event_type: for_each.event_type.clone(),
-                payload: payload(index, item),
                 channel: for_each.channel,
                 message_class: Some(for_each.message_class.unwrap_or(MessageClass::Command)),
+                ..NewEvent::new(&for_each.event_type, payload(index, item))
             };
             let mut first = self.event(&event, Some((scope, &index.to_string())))?;
             first.opens = Some(BranchOpening { ordinal: index as i32, ends_on: ends_on.clone() });

@@ -1,11 +1,11 @@
 //! The next queued event is handled: numbered, placed in its branch, routed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
     Action, Attempt, Current, Notice, Step, TaskRef, admit, approval, branch, budget, child as children, close, early,
-    for_each, outcome, plan, redrive, reply, report, task_command, tool_call, wait,
+    for_each, outcome, plan, redrive, reply, report, segment, task_command, tool_call, wait,
 };
 use crate::approval::{Approval, DECIDED};
 use crate::child;
@@ -13,7 +13,8 @@ use crate::context::{BranchOpening, Child, Context, ReplyTo, Wait};
 use crate::effect::{BranchOpened, ChildRef, Created, Effect, PendingRef, WaitTaken, to_hex};
 use crate::event::{Event, RecordedEffect};
 use crate::execution::{Execution, Queued};
-use crate::inbound::InputRef;
+use crate::inbound::{InputRef, STARTED};
+use crate::json::Json;
 use crate::message_class::MessageClass;
 use crate::status::WorkflowStatus;
 use crate::task::{TaskCall, TaskContext};
@@ -59,6 +60,9 @@ pub(super) fn handle(
     let begins = execution.context().is_some_and(|context| context.status == WorkflowStatus::Pending);
     if begins && report::opens(&current.event) {
         start(execution, &mut current, step, actions);
+    }
+    if segment::begins(&current.event) {
+        segment::begin(execution, &mut current, step);
     }
     let mut heard = true;
     let tells_end = place.ends.is_some();
@@ -122,19 +126,17 @@ pub(super) fn number(execution: &mut Execution, event: &mut Event, step: &Step) 
     if event.execution_id != context.execution_id {
         event.execution_id.clone_from(&context.execution_id);
     }
-    keep_workflow(event, &context.workflow_id);
-    if event.workflow_version != context.workflow_version {
-        event.workflow_version.clone_from(&context.workflow_version);
-    }
+    set_kept(&mut event.workflow_id, Some(&context.workflow_id), "workflow_id", &mut event.ext);
+    set_kept(&mut event.workflow_version, context.workflow_version.as_ref(), "workflow_version", &mut event.ext);
 }
 
 /// An event is of its execution's workflow; where it names another that is kept beside it.
-fn keep_workflow(event: &mut Event, workflow_id: &str) {
-    if event.workflow_id.as_deref() == Some(workflow_id) {
+fn set_kept(field: &mut Option<String>, value: Option<&String>, name: &str, ext: &mut BTreeMap<String, Json>) {
+    if field.as_ref() == value {
         return;
     }
-    if let Some(own) = event.workflow_id.replace(workflow_id.to_owned()) {
-        event.ext.insert("workflow_id".to_owned(), crate::json::Json::from(&serde_json::Value::from(own)));
+    if let Some(own) = std::mem::replace(field, value.cloned()) {
+        ext.insert(name.to_owned(), Json::from(&serde_json::Value::from(own)));
     }
 }
 
@@ -246,6 +248,9 @@ fn start(execution: &mut Execution, current: &mut Current, step: &Step, actions:
 /// The tasks that the current event goes to: those that a command names, else those that handle its type.
 pub(super) fn route(execution: &Execution, current: &mut Current, step: &Step) {
     let Some(workflow) = workflow_of(execution, step) else { return };
+    if segment::begins(&current.event) {
+        return route_as(execution, current, STARTED, step);
+    }
     match task_command::commanded(workflow, &current.event) {
         Some(tasks) => current.tasks = tasks.into(),
         None => {

@@ -18,20 +18,25 @@ mod plan;
 mod redrive;
 mod reply;
 mod report;
+mod report_usage;
 mod retry;
 mod scope_timeout;
+mod segment;
 mod system_error;
 mod task_command;
 #[cfg(test)]
 mod tests;
 mod timer;
 mod tool_call;
+mod unstarted;
 mod wait;
 
 use std::sync::Arc;
 
 pub use report::{TASK_TABLE, WORKFLOW_TABLE};
+pub use segment::CONTINUED;
 
+use crate::context::OriginalRecord;
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros, RecordedEffect};
 use crate::execution::{Execution, Queued, RecordStore};
@@ -107,6 +112,8 @@ pub struct DeadLetter {
     pub attempts: i32,
     /// How often what is refused, or what the task gave up on, had been redriven.
     pub redrive: u32,
+    /// The inbox record as it came, where it was kept; else it is the one at hand.
+    pub original: Option<OriginalRecord>,
 }
 
 /// An occurrence for the metrics.

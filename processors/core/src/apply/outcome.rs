@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::branch::Ending;
+use super::budget::Handling;
 use super::emission::Emission;
 use super::timer::Setting;
 use super::{
     Action, Closing, Current, DeadLetter, Step, approval, branch, budget, child, close, early, handle, reply, retry,
-    system_error, timer,
+    system_error, timer, unstarted,
 };
 use crate::approval::DECIDED;
 use crate::budget::Usage;
@@ -40,7 +41,8 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
         return;
     };
     let task_id = task.0.task_id();
-    current.duration_ms += run.duration_ms;
+    let (agent, took_ms) = (task.0.agent(), run.duration_ms);
+    current.duration_ms += took_ms;
     let data_bytes = execution.data_bytes_at_most();
     let decided = match run.result {
         Ok((outcome, after)) => decide(execution, &current, task_id, outcome, after, data_bytes, step),
@@ -51,12 +53,12 @@ pub(super) fn fold(execution: &mut Execution, run: TaskRun, step: &Step, actions
             current.add_handler(task_id);
             let usage = decision.usage.take();
             decision.take_effect(execution, &mut current, step, actions);
-            let usage = usage.or_else(|| task.0.agent().map(|_| Usage::default()));
-            budget::add(execution, &mut current, task_id, task.0.agent(), usage, step);
+            let usage = usage.or_else(|| agent.map(|_| Usage::default()));
+            budget::add(execution, &mut current, task_id, Handling { agent, usage, took_ms }, step);
         }
         Err(failure) => {
             if fail(execution, &mut current, task.0.as_ref(), failure, step, actions) {
-                budget::add(execution, &mut current, task_id, task.0.agent(), None, step);
+                budget::add(execution, &mut current, task_id, Handling { agent, usage: None, took_ms }, step);
             }
         }
     }
@@ -181,6 +183,9 @@ fn decide(
     if !outcome.cancel_timer.is_empty() {
         timer::check_names(&outcome.cancel_timer)?;
         effects.extend(timer::named(execution, current, &outcome.cancel_timer).map(Effect::TimerCancelled));
+    }
+    if outcome.continue_as_new {
+        emitted.push(makes.boundary(context, &outcome, &after)?);
     }
     if let Some(patch) = patch_of(&context.data, &after)? {
         effects.insert(1, Effect::Patch(patch));
@@ -322,7 +327,7 @@ pub(super) fn returned(what: &str, value: &Value, step: &Step) -> Result<Option<
     let json = Json::from(value);
     if json.as_str().len() > step.limits.payload_max_bytes {
         return Err(too_large(format!(
-            "{what} has {} bytes, payload.max.bytes is {}",
+            "{what} has {} bytes, payload.max.bytes is {}: keep it elsewhere and emit a reference (artifacts)",
             json.as_str().len(),
             step.limits.payload_max_bytes
         )));
@@ -474,6 +479,7 @@ fn give_up_after(
         task_id: Some(task_id.to_owned()),
         attempts: current.attempt.number,
         redrive: current.attempt.redrive,
+        original: None,
     })));
     if on_failure == OnFailure::Report && failure.code != ErrorCode::LimitExceeded {
         return;
@@ -518,6 +524,7 @@ pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Ste
         execution.push(queued);
     }
     early::deliver(execution);
+    unstarted::release(execution, step, actions);
     let stalls = settle_status(execution, &mut current);
     // Only a stall needs the event once more: otherwise it is moved on, not copied.
     let stalled_by = stalls.then(|| current.event.clone());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Action, Closing, Current, Step, admit, close, outcome, plan};
+use super::{Action, Closing, Current, Step, admit, close, outcome, plan, report_usage};
 use crate::channel::Channel;
 use crate::context::{Context, TrackedTask};
 use crate::dialect::{Dialect, EXT_TRACKED, REPORT};
@@ -176,7 +176,12 @@ pub(super) fn fold(execution: &mut Execution, current: &mut Current, step: &Step
     }
     let Some(context) = execution.context() else { return };
     match moved(context, &current.event) {
-        Err(_) | Ok(Move::None) => {}
+        Err(_) => {}
+        Ok(Move::None) if context.tracked.is_some() => {
+            let task = task_of(&current.event);
+            report_usage::add(execution, current, task.as_deref(), step);
+        }
+        Ok(Move::None) => {}
         Ok(Move::Workflow(status)) if status.is_closed() => current.closing = Some(closing(&current.event, status)),
         Ok(Move::Workflow(status)) if status == context.status => {}
         Ok(Move::Workflow(status)) => current.add(execution, Effect::Status(StatusChanged { status })),
@@ -205,6 +210,7 @@ fn fold_task(execution: &mut Execution, current: &mut Current, task: TrackedTask
     if let (Some(Value::Object(patch)), true) = (patch, applies) {
         current.closing = fold_patch(execution, current, patch, step);
     }
+    report_usage::add(execution, current, task_of(&event).as_deref(), step);
 }
 
 /// Would the context with one more task be over its cap?

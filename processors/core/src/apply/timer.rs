@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::branch::ENGINE;
 use super::outcome::{invalid, name};
-use super::{Action, Current, Step, budget, early, outcome, retry, scope_timeout, wait};
+use super::{Action, Current, Step, budget, early, outcome, retry, scope_timeout, unstarted, wait};
 use crate::channel::Channel;
 use crate::effect::{Effect, TimerRef};
 use crate::event::{Event, Micros};
@@ -30,7 +30,10 @@ pub(super) fn is_due(execution: &Execution, now: Micros) -> bool {
 /// The first timer that is due fires: `timer.fired` is published, and what it is for is done or queued. What came before
 /// its wait, and has waited long enough, comes first.
 pub(super) fn fire(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
-    if !is_due(execution, step.now) || early::expire(execution, step, actions) {
+    let expires = |execution: &mut Execution, actions: &mut Vec<Action>| {
+        unstarted::expire(execution, step, actions) || early::expire(execution, step, actions)
+    };
+    if !is_due(execution, step.now) || expires(execution, actions) {
         return;
     }
     let timer = execution.context().and_then(|context| context.next_timer()).filter(|timer| timer.due_at <= step.now);

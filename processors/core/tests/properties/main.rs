@@ -6,6 +6,7 @@
 
 mod anything;
 mod approval;
+mod artifact;
 mod bad_outcome;
 mod budget;
 mod child;
@@ -27,11 +28,13 @@ mod request;
 mod retries;
 mod scope_timeout;
 mod script;
+mod segment;
 mod states;
 mod subscription;
 mod task_command;
 mod timers;
 mod tracked;
+mod unstarted;
 mod waits;
 
 use proptest::test_runner::Config;

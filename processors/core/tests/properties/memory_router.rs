@@ -25,6 +25,10 @@ pub const NOW: i64 = 1_700_000_000_000_000;
 pub struct Contexts(BTreeMap<RecordKey, Vec<u8>>);
 
 impl Contexts {
+    fn forget(&mut self, id: &str) {
+        self.0.remove(&RecordKey::Root(id.to_owned()));
+    }
+
     fn save(&mut self, key: &RecordKey, value: Vec<u8>) {
         let key = SCHEMAS.read_key(&SCHEMAS.write_key(key).unwrap()).unwrap();
         self.0.insert(key, value);
@@ -254,7 +258,10 @@ impl<'a> MemoryRouter<'a> {
 
     /// Ends the transaction: what changed is saved, and every execution is forgotten until it is needed again.
     pub fn commit(&mut self) {
-        for (_, mut execution) in std::mem::take(&mut self.touched) {
+        for (id, mut execution) in std::mem::take(&mut self.touched) {
+            if execution.is_given_up() {
+                self.contexts.forget(&id);
+            }
             for (key, value) in execution.changed_records(&SCHEMAS).unwrap() {
                 self.contexts.save(&key, value);
             }
@@ -276,7 +283,7 @@ impl<'a> MemoryRouter<'a> {
                 .map(|(event_id, depth)| PendingRef { event_id: event_id.to_owned(), depth })
                 .collect();
             assert_eq!(folded.pending, pending, "pending in memory");
-            if let Some(context) = execution.context() {
+            if let Some(context) = execution.context().filter(|context| !context.is_unstarted()) {
                 assert_eq!(folded.context, Some(told(context.clone())), "the context in memory");
             }
             for (scope, record) in &execution.records().scopes {
@@ -296,7 +303,7 @@ impl<'a> MemoryRouter<'a> {
         }
         assert_eq!(scopes, saved.scopes, "the saved scopes");
         assert_eq!(branches, saved.branches, "the saved branches");
-        let Some(root) = self.contexts.root(id) else {
+        let Some(root) = self.contexts.root(id).filter(|root| !root.is_unstarted()) else {
             assert_eq!(folded.context, None, "events without a context");
             return;
         };

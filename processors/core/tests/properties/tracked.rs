@@ -266,3 +266,90 @@ proptest! {
         prop_assert_eq!(expected, tracked);
     }
 }
+
+/// J9, where the models are called elsewhere; and what an iteration sums up is not counted twice.
+#[test]
+fn what_reports_say_was_used_counts_against_the_budgets() {
+    let mut start = tracked_start();
+    start["budgets"] = json!({"execution": {"total_tokens": 500, "cost_usd": "0.001", "iterations": 2}});
+    let node = |sequence: i64, id: &str, tokens: u64| {
+        [
+            jamjet(sequence, json!({"type": "node_started", "node_id": id, "worker_id": "w", "attempt": 1})),
+            jamjet(
+                sequence + 1,
+                json!({"type": "node_completed", "node_id": id, "output": 1, "state_patch": {},
+                "duration_ms": 1, "input_tokens": tokens, "output_tokens": 0, "cost_usd": 0.0004}),
+            ),
+        ]
+    };
+    let dispatched =
+        |sequence, id: &str| jamjet(sequence, json!({"type": "node_scheduled", "node_id": id, "queue_type": "q"}));
+    let iteration = json!({"type": "iteration_completed", "iteration": 1, "cost_delta_usd": 0.0004, "input_tokens": 300,
+        "output_tokens": 0});
+    let (first, second) = (node(2, "a", 300), node(6, "b", 250));
+    let documents = [
+        vec![start, dispatched(1, "a")],
+        first.to_vec(),
+        vec![jamjet(4, iteration), dispatched(5, "b")],
+        second.to_vec(),
+    ]
+    .concat();
+    let (log, root) = play(&documents);
+    let exceeded: Vec<Value> = log
+        .published
+        .iter()
+        .filter(|event| event.event_type == "token_budget.exceeded")
+        .map(Event::payload_value)
+        .collect();
+    assert_eq!(exceeded, [json!({"kind": "total_tokens", "limit": 500, "current": 550, "node_id": "b"})]);
+    let root = root.unwrap();
+    assert_eq!(root.status, WorkflowStatus::LimitExceeded);
+    let used = &root.used[0];
+    assert_eq!((used.input_tokens, used.cost_nanos, used.iterations), (550, 800_000, 1));
+}
+
+#[test]
+fn tools_and_agents_that_are_called_as_tools_are_counted() {
+    let mut start = tracked_start();
+    start["budgets"] = json!({"execution": {"tool_calls": 9}});
+    let turn = json!({"type": "agent_tool_turn", "node_id": "n", "turn_number": 1, "direction": "in",
+        "content_summary": "", "tokens": 7, "cost": 0.002});
+    let completed = |turns: Value| {
+        json!({"type": "agent_tool_completed", "node_id": "n", "output": 1, "provenance": null,
+        "total_cost": 0.5, "latency_ms": 3, "total_turns": turns})
+    };
+    let (_, root) = play(&[
+        start,
+        jamjet(1, json!({"type": "tool_called", "node_id": "n", "tool": "grep"})),
+        jamjet(2, turn),
+        jamjet(3, completed(json!(1))),
+        jamjet(4, completed(json!(null))),
+    ]);
+    let used = &root.unwrap().used[0];
+    assert_eq!((used.tool_calls, used.output_tokens, used.cost_nanos), (1, 7, 502_000_000));
+}
+
+/// What an agent may take together, handling by handling: more than that ends the execution.
+#[test]
+fn the_time_that_an_agent_s_handlings_take_is_limited() {
+    let mut start = tracked_start();
+    start["budgets"] = json!({"agents": {"writer": {"wall_time_ms": 100}}});
+    let mut documents = vec![start];
+    for (number, duration_ms) in [60.0, 40.0, 0.5].iter().enumerate() {
+        for (name, payload) in [
+            ("started", json!({"status": "RUNNING"})),
+            ("success", json!({"status": "SUCCESS", "duration_ms": duration_ms})),
+        ] {
+            let mut report =
+                compozy(&format!("{number}-{name}"), "task", &format!("task.evts.mail-{number}.{name}"), payload);
+            report["task"]["exec_id"] = json!(format!("mail-{number}"));
+            report["agent"] = json!({"id": "writer", "exec_id": format!("w-{number}")});
+            documents.push(report);
+        }
+    }
+    let (log, root) = play(&documents);
+    let exceeded: Vec<Value> =
+        log.published.iter().filter(|event| event.event_type == "budget.exceeded").map(Event::payload_value).collect();
+    assert_eq!(exceeded, [json!({"kind": "wall_time_ms", "limit": 100, "current": 101, "node_id": "mail-2"})]);
+    assert_eq!(root.unwrap().status, WorkflowStatus::LimitExceeded);
+}

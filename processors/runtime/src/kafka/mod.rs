@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thalweg_core::Micros;
+use thalweg_core::context::{OriginalHeader, OriginalRecord};
 
 /// A client of Kafka for one lane: one consumer in the group, its transactions, and what restore reads.
 pub trait Kafka {
@@ -164,6 +165,16 @@ pub struct InboxMessage {
 }
 
 impl InboxMessage {
+    /// Key, value and headers, to be kept.
+    pub fn original(&self) -> OriginalRecord {
+        let headers = self.headers.iter();
+        OriginalRecord {
+            key: self.key.clone(),
+            value: self.value.clone().unwrap_or_default(),
+            headers: headers.map(|(name, value)| OriginalHeader { name: name.clone(), value: value.clone() }).collect(),
+        }
+    }
+
     /// The newest header of this name as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let value = self.headers.iter().rev().find(|(key, _)| key == name)?.1.as_deref()?;

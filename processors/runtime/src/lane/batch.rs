@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use thalweg_core::apply::{Action, DeadLetter, Step, drive};
-use thalweg_core::context::{RecordKey, Stub};
+use thalweg_core::context::{OriginalRecord, RecordKey, Stub};
 use thalweg_core::identity::execution_hash;
 use thalweg_core::inbound::{
     self, HEADER_EVENT_ID, HEADER_EVENT_TYPE, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Inbound, InboxRecord,
@@ -285,7 +285,7 @@ impl<'a> Batch<'a> {
         let touched = self.touched.get(&of.hash);
         let context = touched.filter(|touched| !touched.execution.is_closed()).and_then(|t| t.execution.context());
         // What is tracked is done elsewhere: it needs no workflow here.
-        let run_here = context.filter(|context| context.tracked.is_none());
+        let run_here = context.filter(|context| context.tracked.is_none() && !context.is_unstarted());
         let unlisted = run_here.map(|c| &c.workflow_id).filter(|id| self.fixtures.workflows.get(id).is_none());
         if let Some(workflow_id) = unlisted {
             self.unlisted.insert(partition.number, workflow_id.clone());
@@ -312,9 +312,9 @@ impl<'a> Batch<'a> {
     ) -> Result<(), LaneError> {
         let fixtures = self.fixtures;
         let Some(touched) = self.touched.get_mut(&of.hash) else { return Ok(()) };
+        let limits = partition.unstarted.limits(fixtures.limits);
         let records = CachedRecords { cache: &partition.cache, schemas: &fixtures.schemas, execution: of.hash };
-        let step =
-            Step { now: wall_clock(), workflows: &fixtures.workflows, limits: &fixtures.limits, store: &records };
+        let step = Step { now: wall_clock(), workflows: &fixtures.workflows, limits: &limits, store: &records };
         let (began, tasks) = (self.began, &mut self.tally.tasks);
         let mut run = |call: TaskCall| -> TaskRun {
             let task = call.task.task_id().to_owned();
@@ -325,6 +325,9 @@ impl<'a> Batch<'a> {
         };
         let mut cut = || began.elapsed() >= fixtures.step_max;
         let actions = drive(&mut touched.execution, inbound, &step, &mut run, &mut cut);
+        if let Some(message) = message {
+            touched.execution.keep_original(&fixtures.limits, || message.original());
+        }
         for action in actions {
             self.act(partition, of.id, action, message)?;
         }
@@ -346,6 +349,14 @@ impl<'a> Batch<'a> {
 
     fn write_records(&mut self, execution: &mut Execution, hash: u128, partition: i32) -> Result<(), LaneError> {
         let schemas = &self.fixtures.schemas;
+        if execution.is_given_up() {
+            let key = RecordKey::Root(execution.id().to_owned());
+            self.records.add_tombstone(
+                Topic::Contexts,
+                partition,
+                &schemas.write_key(&key).map_err(LaneError::Record)?,
+            );
+        }
         for (key, value) in execution.changed_records(schemas).map_err(LaneError::Record)? {
             let place = self.records.len();
             let key_bytes = schemas.write_key(&key).map_err(LaneError::Record)?;
@@ -413,7 +424,12 @@ impl<'a> Batch<'a> {
         letter: &DeadLetter,
         message: Option<&InboxMessage>,
     ) -> Result<(), LaneError> {
-        let origin = message.and_then(|message| message.header(HEADER_ORIGIN)).or(letter.event_input.as_deref());
+        let original = letter.original.as_ref().map(|original| kept(partition, original));
+        // The record at hand may be another one, which only let the event be judged.
+        let is_at_hand =
+            |message: &&InboxMessage| letter.event_input.as_ref().is_none_or(|at| *at == position(partition, message));
+        let record = original.as_ref().or(message.filter(is_at_hand));
+        let origin = record.and_then(|record| record.header(HEADER_ORIGIN)).or(letter.event_input.as_deref());
         let reason = Reason {
             code: Some(letter.code),
             message: &letter.message,
@@ -426,10 +442,8 @@ impl<'a> Batch<'a> {
             attempts: letter.attempts,
         };
         let topic = &self.fixtures.dead_letters;
-        let outgoing = match message {
-            Some(message) if letter.event_input.as_deref() == Some(&position(partition, message)) => {
-                dead_letter::of_record(topic, message, &reason)
-            }
+        let outgoing = match record.filter(|_| letter.event_input.is_some()) {
+            Some(record) => dead_letter::of_record(topic, record, &reason),
             _ => {
                 let event = self.fixtures.schemas.write_event(&letter.event).map_err(LaneError::Record)?;
                 dead_letter::of_event(topic, partition.number, &letter.event.execution_id, event, &reason)
@@ -490,6 +504,19 @@ impl<'a> Batch<'a> {
     pub fn open(&self) -> impl Iterator<Item = (i32, &Execution)> {
         let open = self.touched.values().filter(|touched| !touched.execution.is_closed());
         open.map(|touched| (touched.partition, touched.execution.as_ref()))
+    }
+}
+
+/// A record of the inbox that was kept.
+fn kept(partition: &Partition, original: &OriginalRecord) -> InboxMessage {
+    let headers = original.headers.iter().map(|header| (header.name.clone(), header.value.clone()));
+    InboxMessage {
+        partition: partition.number,
+        offset: -1,
+        timestamp: 0,
+        key: original.key.clone(),
+        value: Some(original.value.clone()),
+        headers: headers.collect(),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use thalweg_core::context::RecordKey;
+
 use super::batch::{Batch, Topic};
 use super::{BACKOFF, Lane, LaneError, gauges};
 use crate::fail_point::FailPoint;
@@ -58,12 +60,17 @@ impl<K: Kafka> Lane<K> {
         for (number, hash, id, stub) in batch.closed() {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.timers.set(id, None);
+                partition.unstarted.set(id, false);
                 partition.cache.close(hash, stub, &schemas);
             }
         }
         for (number, execution) in batch.open() {
             let Some(partition) = self.partitions.get_mut(&number) else { continue };
             partition.timers.set(execution.id(), execution.timers());
+            partition.unstarted.set(execution.id(), execution.awaits_start());
+            if execution.is_given_up() {
+                partition.cache.remove(&RecordKey::Root(execution.id().to_owned()), &schemas);
+            }
             if execution.has_queued() {
                 partition.due.push(execution.id());
             }

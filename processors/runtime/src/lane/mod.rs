@@ -10,6 +10,7 @@ mod partition;
 mod retention;
 mod tally;
 mod timers;
+mod unstarted;
 mod wanted;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -13,6 +13,7 @@ use super::LaneError;
 use super::due::DueQueue;
 use super::retention::Sweep;
 use super::timers::TimerQueue;
+use super::unstarted::UnstartedExecutions;
 use super::wanted::Wanted;
 use crate::cache::PartitionCache;
 use crate::inbox_position::InboxPosition;
@@ -29,6 +30,8 @@ pub struct Partition {
     pub next_offset: i64,
     /// Executions with `pending` events: work that needs no poll to go on, oldest first.
     pub due: DueQueue,
+    /// Executions that have not started and of which events are kept.
+    pub unstarted: UnstartedExecutions,
     /// Executions with timers.
     pub timers: TimerQueue,
     /// Finds closed executions that are to be forgotten.
@@ -86,6 +89,7 @@ impl Partition {
             phase: Phase::Locating { since: Instant::now() },
             next_offset: -1,
             due: DueQueue::default(),
+            unstarted: UnstartedExecutions::default(),
             timers: TimerQueue::default(),
             sweep: Sweep::new(),
             wanted: Wanted::default(),
@@ -176,6 +180,7 @@ impl Partition {
         let Some(value) = value else {
             if let RecordKey::Root(id) = &key {
                 self.timers.set(id, None);
+                self.unstarted.set(id, false);
             }
             self.cache.remove(&key, schemas);
             return Ok(());
@@ -190,6 +195,7 @@ impl Partition {
             ..0 => -1,
             applied => reading.newest_applied.max(applied),
         };
+        self.unstarted.set(id, context.is_unstarted());
         self.timers.set(id, context.next_due().map(|due| (due, context.timers.len())));
         // What a failure has left is not due: it waits for a redrive.
         if context.pending.is_empty() || context.status.is_closed() {
