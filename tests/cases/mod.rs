@@ -25,6 +25,7 @@ mod main_job;
 mod misbehaving_tasks;
 mod prometheus;
 mod python_reader;
+mod readme;
 mod rebalance;
 mod redrive;
 mod reports;
