@@ -144,9 +144,19 @@ impl Records {
         let mut head = Table::without_headings();
         head.row(["EXECUTION", &context.execution_id]);
         let version = context.workflow_version.as_ref().map_or_else(String::new, |v| format!(", version {v}"));
-        head.row(["WORKFLOW", &format!("{}{version}", context.workflow_id)]);
-        let stalled = if context.stalled { ", stalled: nothing is left to do, and nothing is waited for" } else { "" };
-        head.row(["STATUS", &format!("{}{stalled}", context.status)]);
+        let kept = context.early.len();
+        let more = match (context.is_unstarted(), context.stalled) {
+            (true, _) => format!(", not started: {kept} events are kept for it"),
+            (_, true) => ", stalled: nothing is left to do, and nothing is waited for".to_owned(),
+            (false, false) => String::new(),
+        };
+        if !context.is_unstarted() {
+            head.row(["WORKFLOW", &format!("{}{version}", context.workflow_id)]);
+        }
+        head.row(["STATUS", &format!("{}{more}", context.status)]);
+        if context.segment > 0 {
+            head.row(["SEGMENT", &format!("{}, continued as new", context.segment)]);
+        }
         // What a failure has left is waited for only once the task that gave up was redriven.
         for wait in context.waits.iter().filter(|_| !context.status.is_closed()) {
             let key = wait.correlation_key.as_ref().map_or_else(String::new, |k| format!(" with correlation id {k}"));
