@@ -7,7 +7,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use thalweg_core::Event;
-use thalweg_core::effect::{Effect, Records};
+use thalweg_core::effect::Effect;
+use thalweg_core::records::Records;
 use thalweg_core::event::RecordedEffect;
 
 fuzz_target!(|data: &[u8]| {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use thalweg_core::WorkflowStatus;
 use thalweg_core::apply::CONTINUED;
-use thalweg_core::effect::Records;
+use thalweg_core::records::Records;
 use thalweg_runtime::FailPoint;
 
 use crate::namespace::{DEADLINE, Namespace};

@@ -10,11 +10,11 @@ use crate::codec::{self, CodecError};
 use crate::context::{
     Branch, BranchOpening, Context, ContextKey, EarlyEvent, OriginalRecord, Pending, RecordKey, Scope, Stub,
 };
-use crate::effect::Records;
 use crate::event::{Event, Micros};
 use crate::inbound::{Inbound, InputRef};
 use crate::json;
 use crate::limits::Limits;
+use crate::records::Records;
 use crate::redrive::REQUESTED;
 use crate::status::WorkflowStatus;
 use crate::timer::{Purpose, Timer, TimerEvent};

@@ -28,6 +28,7 @@ mod message_class;
 pub mod outcome;
 mod partition;
 mod pattern;
+pub mod records;
 pub mod redrive;
 pub mod retry;
 mod status;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use thalweg_core::codec::Schemas;
 use thalweg_core::context::{Context, RecordKey};
-use thalweg_core::effect::{PendingRef, Records};
+use thalweg_core::effect::PendingRef;
+use thalweg_core::records::Records;
 use thalweg_core::{Event, Execution};
 
 use golden_set::{CONTEXTS, EVENTS, GoldenRecord, GoldenSet};

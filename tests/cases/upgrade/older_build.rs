@@ -16,7 +16,7 @@ use serde_json::Value;
 use thalweg_core::Event;
 use thalweg_core::codec::{Fingerprint, Schemas};
 use thalweg_core::context::RecordKey;
-use thalweg_core::effect::Records;
+use thalweg_core::records::Records;
 
 use crate::golden_set::{CONTEXTS, EVENTS, GoldenRecord, GoldenSet, Manifest, REGISTRY, registered_schema};
 

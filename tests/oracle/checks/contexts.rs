@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use thalweg_core::WorkflowStatus;
 use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope};
-use thalweg_core::effect::{PendingRef, Records};
+use thalweg_core::effect::PendingRef;
+use thalweg_core::records::Records;
 
 use super::View;
 use crate::oracle::anomaly::{Findings, Kind};

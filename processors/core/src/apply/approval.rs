@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::branch::{self, ENGINE, Ending};
-use super::{Action, Closing, Current, Step, close, outcome};
+use super::{Action, Closing, Current, Step, close, outcome, publication};
 use crate::approval::{Approval, Decision, Interrupt};
 use crate::channel::Channel;
 use crate::context::TaskState;
@@ -34,7 +34,7 @@ pub(super) fn asked(execution: &Execution, current: &Current, task_id: &str, ask
         ),
     };
     let mut event = current.event.follow_up(event_type);
-    event.event_id = outcome::made_id(execution, &current.event, &format!("{event_type}/{task_id}"));
+    event.event_id = publication::made_id(execution, &current.event, &format!("{event_type}/{task_id}"));
     event.channel = Channel::NotificationEvents.as_str().to_owned();
     event.message_class = MessageClass::Command.as_str().to_owned();
     event.source = Some(ENGINE.to_owned());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Action, Closing, Current, Notice, Step, admit, cancel, child, outcome};
+use super::{Action, Closing, Current, Notice, Step, admit, cancel, child, outcome, publication};
 use crate::channel::Channel;
 use crate::child::ENDED;
 use crate::context::{Branch, Scope};
@@ -150,7 +150,7 @@ fn mark_handled(execution: &mut Execution, current: &mut Current, scope: &str, b
 /// Tells that no task handles the current event.
 pub(super) fn unhandled(execution: &Execution, current: &mut Current, step: &Step) {
     let mut remark = current.event.follow_up("event.unhandled");
-    remark.event_id = outcome::made_id(execution, &current.event, "event.unhandled");
+    remark.event_id = publication::made_id(execution, &current.event, "event.unhandled");
     remark.channel = Channel::SystemEvents.as_str().to_owned();
     remark.message_class = MessageClass::State.as_str().to_owned();
     remark.source = Some(ENGINE.to_owned());

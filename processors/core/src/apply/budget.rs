@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::branch::ENGINE;
-use super::{Action, Current, Step, close, outcome};
+use super::{Action, Current, Step, close, publication};
 use crate::budget::{Budget, Budgets, Reached, Usage, Used, WALL_TIME};
 use crate::channel::Channel;
 use crate::effect::{Effect, LimitReached, UsedMore};
@@ -110,7 +110,7 @@ fn about(
     step: &Step,
 ) -> Event {
     let mut event = current.event.follow_up(event_type);
-    event.event_id = outcome::made_id(execution, &current.event, maker);
+    event.event_id = publication::made_id(execution, &current.event, maker);
     event.channel = Channel::SystemEvents.as_str().to_owned();
     event.message_class = MessageClass::State.as_str().to_owned();
     event.source = Some(ENGINE.to_owned());
@@ -164,7 +164,7 @@ pub(super) fn limit_time(execution: &mut Execution, current: &mut Current, step:
     let Some(limit) = budgets(execution, step).wall_time_ms else { return };
     // It is exceeded once more than the limit has passed.
     let after = limit.saturating_add(1).min(TIMER_DELAY_MAX_MS);
-    let timer_id = outcome::made_id(execution, &current.event, WALL_TIME);
+    let timer_id = publication::made_id(execution, &current.event, WALL_TIME);
     let due_at = step.now.saturating_add(after as Micros * 1000);
     current.add(execution, Effect::TimerSet(Box::new(Timer::new(timer_id, Purpose::WallTime, due_at))));
 }
@@ -193,7 +193,7 @@ pub(super) fn time_is_over(execution: &mut Execution, step: &Step, actions: &mut
         payload: Some(Json::from(&reached.payload)),
         ..Event::new(reached.event_type, step.now)
     };
-    outcome::publish_remark(execution, cause.clone(), step, Vec::new(), actions);
+    publication::publish_remark(execution, cause.clone(), step, Vec::new(), actions);
     match &budgets.execution.escalate_to {
         Some(target) => {
             let mut current = Current::new(cause, 0);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::branch::ENGINE;
+use super::decision::{invalid, name, returned};
 use super::emission::Emission;
-use super::outcome::{self, invalid, name, returned};
-use super::{Action, Closing, Current, Step};
+use super::{Action, Closing, Current, Step, publication};
 use crate::channel::Channel;
 use crate::child::{self, ENDED, NewChild, ParentClosePolicy};
 use crate::command::WorkflowCommand;
@@ -199,7 +199,7 @@ pub(super) fn hold_end(execution: &mut Execution, current: &mut Current) {
 /// The event that tells a child's end to the tasks, as the start of the child asked for it: caused by the one that came.
 pub(super) fn told(execution: &Execution, ended: &Event, child: &Child, step: &Step) -> Option<Queued> {
     let event = Event {
-        event_id: outcome::made_id(execution, ended, &child.execution_id),
+        event_id: publication::made_id(execution, ended, &child.execution_id),
         channel: Channel::ActionResults.as_str().to_owned(),
         message_class: MessageClass::Result.as_str().to_owned(),
         source: Some(ENGINE.to_owned()),

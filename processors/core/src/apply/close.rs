@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, child, cut, outcome, reply};
+use super::{Action, Closing, Current, Notice, Step, admit, branch::ENGINE, child, cut, publication, reply};
 use crate::channel::Channel;
 use crate::context::Stub;
 use crate::effect::{Closed, Effect, PendingRef};
@@ -43,9 +43,9 @@ pub(super) fn close(
     let emitted = std::mem::take(&mut current.emitted);
     let remarks = std::mem::take(&mut current.remarks);
     let resumable = current.failed && closing.status == WorkflowStatus::Failed;
-    outcome::publish(execution, current, actions);
+    publication::publish(execution, current, actions);
     for remark in remarks {
-        outcome::publish_remark(execution, remark, step, Vec::new(), actions);
+        publication::publish_remark(execution, remark, step, Vec::new(), actions);
     }
     for queued in emitted {
         execution.push(queued);
@@ -86,7 +86,7 @@ fn end_as(
         publish_left(execution, queued, step, actions);
     }
     if let Some(answer) = reply::at_end(execution, cause, &closing, step) {
-        outcome::publish_remark(execution, answer, step, Vec::new(), actions);
+        publication::publish_remark(execution, answer, step, Vec::new(), actions);
     }
     let Some(context) = &execution.records.context else { return };
     let workflow_id = context.workflow_id.clone();
@@ -108,8 +108,8 @@ fn end_as(
         effects.extend(keep(execution, left));
     }
     effects.push(Effect::Closed(Closed { status: closing.status, resumable }));
-    outcome::publish_remark(execution, event, step, effects, actions);
-    outcome::release(execution, actions);
+    publication::publish_remark(execution, event, step, effects, actions);
+    publication::release(execution, actions);
     if let Some(context) = &execution.records.context {
         execution.life = Life::Closed(Stub::of(context));
     }
@@ -130,7 +130,7 @@ fn publish_left(execution: &mut Execution, queued: &mut Queued, step: &Step, act
     if queued.event.sequence > 0 {
         return;
     }
-    outcome::publish_remark(execution, queued.event.as_ref().clone(), step, Vec::new(), actions);
+    publication::publish_remark(execution, queued.event.as_ref().clone(), step, Vec::new(), actions);
     if let Some((published, _)) = &execution.held {
         let event = Arc::make_mut(&mut queued.event);
         event.sequence = published.sequence;
@@ -156,13 +156,13 @@ pub(super) fn stalled(execution: &mut Execution, cause: &Event, step: &Step, act
     if let Some(context) = &execution.records.context {
         actions.push(Action::Notice(Notice::Stalled { workflow_id: context.workflow_id.clone() }));
     }
-    outcome::publish_remark(execution, event, step, vec![Effect::Stalled {}], actions);
+    publication::publish_remark(execution, event, step, vec![Effect::Stalled {}], actions);
 }
 
 /// An event about the execution as a whole, caused by `cause`.
 fn system_event(execution: &Execution, cause: &Event, event_type: &str, step: &Step) -> Event {
     let mut event = cause.follow_up(event_type);
-    event.event_id = outcome::made_id(execution, cause, event_type);
+    event.event_id = publication::made_id(execution, cause, event_type);
     event.channel = Channel::SystemEvents.as_str().to_owned();
     event.message_class = MessageClass::State.as_str().to_owned();
     event.source = Some(ENGINE.to_owned());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::admit::Verdict;
 use super::branch::ENGINE;
-use super::{Action, Closing, Current, Step, child, close, early, handle, outcome, wait};
+use super::{Action, Closing, Current, Step, child, close, early, handle, publication, wait};
 use crate::channel::Channel;
 use crate::command::WorkflowCommand;
 use crate::effect::{ChildRef, Effect, StatusChanged, WaitTaken};
@@ -54,7 +54,7 @@ pub(super) fn carry_out(
         event.correlation_id.get_or_insert_with(|| context.correlation_id.clone());
     }
     let reason = reason(&event);
-    outcome::publish(execution, Current::of_input(event.clone(), 0, Some(inbound.input)), actions);
+    publication::publish(execution, Current::of_input(event.clone(), 0, Some(inbound.input)), actions);
     let status = match command {
         WorkflowCommand::Cancel => {
             let message = reason.as_ref().map_or_else(|| "canceled".to_owned(), |reason| format!("canceled: {reason}"));
@@ -67,14 +67,14 @@ pub(super) fn carry_out(
         WorkflowCommand::Resume => execution.status_at_work(),
     };
     let mut told = event.follow_up(command.done());
-    told.event_id = outcome::made_id(execution, &event, command.done());
+    told.event_id = publication::made_id(execution, &event, command.done());
     told.channel = Channel::SystemEvents.as_str().to_owned();
     told.message_class = MessageClass::State.as_str().to_owned();
     told.source = Some(ENGINE.to_owned());
     told.occurred_at = step.now;
     told.status = Some(status.as_str().to_owned());
     told.payload = said(reason);
-    outcome::publish_remark(execution, told, step, vec![Effect::Status(StatusChanged { status })], actions);
+    publication::publish_remark(execution, told, step, vec![Effect::Status(StatusChanged { status })], actions);
 }
 
 fn reason(command: &Event) -> Option<String> {
@@ -108,7 +108,7 @@ pub(super) fn park(execution: &mut Execution, inbound: Inbound, step: &Step, act
         wait::answered(execution, &mut current, &wait_id);
         current.add(execution, Effect::WaitTaken(WaitTaken { wait_id }));
     }
-    outcome::publish(execution, current, actions);
+    publication::publish(execution, current, actions);
     if let Some(told) = told {
         execution.push(told);
     } else if !is_log {

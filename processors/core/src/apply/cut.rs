@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, Step, close, outcome};
+use super::{Action, Step, close, publication};
 use crate::effect::{Effect, PendingRef};
 use crate::execution::{Execution, Queued, kept_bytes};
 use crate::json;
@@ -36,7 +36,7 @@ pub(super) fn cut(execution: &mut Execution, step: &Step, actions: &mut Vec<Acti
         Arc::make_mut(event).effects.push(effect.record());
         execution.records.fold(effect, event);
     }
-    outcome::release(execution, actions);
+    publication::release(execution, actions);
 }
 
 /// Why what is queued could not be kept: the root record would be over its cap, or the list of it would not fit the

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::outcome::{invalid, name, optional_name, returned, scope_event};
+use super::decision::{invalid, name, optional_name, returned, scope_event};
 use super::timer::{self, Setting};
 use super::{Current, Step};
 use serde_json::Value;

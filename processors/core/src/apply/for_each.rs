@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::decision::{invalid, optional_name, returned, too_large};
 use super::emission::Emission;
-use super::outcome::{invalid, optional_name, returned, too_large};
 use super::{Current, Step};
 use crate::context::BranchOpening;
 use crate::effect::{BranchesBegun, Effect};

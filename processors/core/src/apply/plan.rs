@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::branch::ENGINE;
-use super::{Current, Step, outcome};
+use super::{Current, Step, publication};
 use crate::channel::Channel;
 use crate::context::{Context, PlanProgress, TrackedTask};
 use crate::effect::Effect;
@@ -56,7 +56,7 @@ pub(super) fn tell(execution: &Execution, current: &mut Current, before: Option<
         return;
     }
     let mut told = current.event.follow_up(PROGRESSED);
-    told.event_id = outcome::made_id(execution, &current.event, PROGRESSED);
+    told.event_id = publication::made_id(execution, &current.event, PROGRESSED);
     told.channel = Channel::PlanEvents.as_str().to_owned();
     told.message_class = MessageClass::State.as_str().to_owned();
     told.source = Some(ENGINE.to_owned());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::admit::{self, Verdict};
 use super::branch::ENGINE;
-use super::{Action, Current, Notice, Step, TaskRef, close, handle, outcome};
+use super::{Action, Current, Notice, Step, TaskRef, close, handle, publication};
 use crate::channel::Channel;
 use crate::effect::{Effect, PendingRef, Redriven};
 use crate::error_code::ErrorCode;
@@ -119,7 +119,7 @@ fn resume(execution: &mut Execution, queued: Queued, step: &Step, actions: &mut 
         _ => None,
     };
     let mut remark = event.follow_up(redrive::RESUMED);
-    remark.event_id = outcome::made_id(execution, &event, redrive::RESUMED);
+    remark.event_id = publication::made_id(execution, &event, redrive::RESUMED);
     remark.channel = Channel::SystemEvents.as_str().to_owned();
     remark.message_class = MessageClass::State.as_str().to_owned();
     remark.source = Some(ENGINE.to_owned());

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::branch::ENGINE;
-use super::{Closing, Current, Step, outcome};
+use super::{Closing, Current, Step, publication};
 use crate::channel::Channel;
 use crate::context::ReplyTo;
 use crate::event::{Event, EventError};
@@ -45,7 +45,7 @@ impl ReplyTo {
 /// An event of the engine on action-results that follows from `cause`.
 fn result_of(execution: &Execution, cause: &Event, event_type: &str, step: &Step) -> Event {
     let mut event = cause.follow_up(event_type);
-    event.event_id = outcome::made_id(execution, cause, event_type);
+    event.event_id = publication::made_id(execution, cause, event_type);
     event.channel = Channel::ActionResults.as_str().to_owned();
     event.message_class = MessageClass::Result.as_str().to_owned();
     event.source = Some(ENGINE.to_owned());

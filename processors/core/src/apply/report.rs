@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Action, Closing, Current, Step, admit, close, outcome, plan, report_usage};
+use super::{Action, Closing, Current, Step, admit, close, outcome, plan, publication, report_usage};
 use crate::channel::Channel;
 use crate::context::{Context, TrackedTask};
 use crate::dialect::{Dialect, EXT_TRACKED, REPORT};
@@ -243,7 +243,7 @@ fn fold_patch(
 /// The engine's word that a task will not be tried again.
 fn permanently_failed(execution: &Execution, event: &Event, step: &Step) -> Event {
     let mut failed = event.follow_up("task.permanently_failed");
-    failed.event_id = outcome::made_id(execution, event, "task.permanently_failed");
+    failed.event_id = publication::made_id(execution, event, "task.permanently_failed");
     failed.channel = Channel::TaskEvents.as_str().to_owned();
     failed.message_class = MessageClass::State.as_str().to_owned();
     failed.source = Some(super::branch::ENGINE.to_owned());

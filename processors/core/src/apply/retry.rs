@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::branch::ENGINE;
 use super::redrive::number_as;
-use super::{Action, Attempt, Current, Notice, Step, TaskRef, admit, handle, outcome};
+use super::{Action, Attempt, Current, Notice, Step, TaskRef, admit, handle, outcome, publication};
 use crate::channel::Channel;
 use crate::effect::Effect;
 use crate::error_code::ErrorCode;
@@ -95,7 +95,7 @@ fn has_room(execution: &mut Execution, timer: &Timer, event: &Event, step: &Step
 /// An event of the engine about a task's attempt at the current event.
 pub(super) fn remark(execution: &Execution, current: &Current, event_type: &str, task_id: &str, step: &Step) -> Event {
     let mut remark = current.event.follow_up(event_type);
-    remark.event_id = outcome::made_id(execution, &current.event, &format!("{event_type}/{task_id}"));
+    remark.event_id = publication::made_id(execution, &current.event, &format!("{event_type}/{task_id}"));
     remark.channel = Channel::TaskEvents.as_str().to_owned();
     remark.message_class = MessageClass::State.as_str().to_owned();
     remark.occurred_at = step.now;

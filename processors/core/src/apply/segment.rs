@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::branch::ENGINE;
+use super::decision::{invalid, too_large};
 use super::emission::Emission;
-use super::outcome::{invalid, too_large};
 use super::{Closing, Current, Step, close};
 use crate::channel::Channel;
 use crate::context::Context;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::branch::ENGINE;
-use super::{Current, Step, outcome};
+use super::{Current, Step, publication};
 use crate::channel::Channel;
 use crate::event::{Entity, Event, EventError};
 use crate::execution::Execution;
@@ -16,7 +16,7 @@ const SYSTEM_ERROR: &str = "system.error";
 /// One for each handler that gave up on the current event, with that event's correlation id.
 pub(super) fn of(execution: &Execution, current: &Current, task_id: &str, error: &EventError, step: &Step) -> Event {
     let mut event = current.event.follow_up(SYSTEM_ERROR);
-    event.event_id = outcome::made_id(execution, &current.event, &format!("{SYSTEM_ERROR}/{task_id}"));
+    event.event_id = publication::made_id(execution, &current.event, &format!("{SYSTEM_ERROR}/{task_id}"));
     event.channel = Channel::SystemEvents.as_str().to_owned();
     event.message_class = MessageClass::State.as_str().to_owned();
     event.source = Some(ENGINE.to_owned());

@@ -2,10 +2,10 @@ use serde_json::json;
 
 use super::*;
 use crate::codec::Schemas;
-use crate::effect::Records;
 use crate::execution::EmptyStore;
 use crate::outcome::{FanOut, NewEvent, Outcome, WaitFor};
 use crate::pattern::Pattern;
+use crate::records::Records;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::workflow::Workflow;
 use crate::{async_trait, inbound};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::branch::ENGINE;
-use super::outcome::{invalid, name};
-use super::{Action, Current, Step, budget, early, outcome, retry, scope_timeout, unstarted, wait};
+use super::decision::{invalid, name};
+use super::{Action, Current, Step, budget, early, publication, retry, scope_timeout, unstarted, wait};
 use crate::channel::Channel;
 use crate::effect::{Effect, TimerRef};
 use crate::event::{Event, Micros};
@@ -42,7 +42,7 @@ pub(super) fn fire(execution: &mut Execution, step: &Step, actions: &mut Vec<Act
     let kept = execution.timer_events.remove(&timer.timer_id);
     let fired = fired(execution, &timer, kept.as_deref(), step);
     let effect = Effect::TimerFired(TimerRef { timer_id: timer.timer_id.clone() });
-    outcome::publish_remark(execution, fired, step, vec![effect], actions);
+    publication::publish_remark(execution, fired, step, vec![effect], actions);
     match (timer.known_purpose(), kept) {
         (Some(Purpose::Event), Some(event)) => emit(execution, event, step),
         (Some(Purpose::Retry), Some(event)) => retry::fire(execution, &timer, event, step, actions),

@@ -9,8 +9,9 @@ use serde_json::Value;
 use thalweg_core::apply::{Action, DeadLetter, Notice, Step, drive};
 use thalweg_core::codec::Schemas;
 use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope, Stub};
-use thalweg_core::effect::{PendingRef, Records};
+use thalweg_core::effect::PendingRef;
 use thalweg_core::inbound::{self, Inbound, InboxRecord, Reading, Refusal};
+use thalweg_core::records::Records;
 use thalweg_core::task::{TaskCall, TaskRun};
 use thalweg_core::{Event, Execution, Limits, RecordStore, WorkflowStatus, Workflows};
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use thalweg_core::apply::CONTINUED;
-use thalweg_core::effect::Records;
 use thalweg_core::inbound::STARTED;
+use thalweg_core::records::Records;
 use thalweg_core::{
     ErrorCode, FanOut, Limits, NewEvent, NewTimer, Outcome, WaitFor, Workflow, WorkflowStatus, Workflows,
 };

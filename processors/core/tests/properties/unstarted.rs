@@ -39,6 +39,7 @@ fn what_comes_before_the_start_is_handled_after_it_once_and_in_order() {
     router.commit();
     let shell = router.contexts.root("e").unwrap();
     assert_eq!((shell.status, shell.sequence, shell.early.len()), (WorkflowStatus::Pending, 0, 1));
+    assert_eq!(shell.applied_offset, 0);
     let mut successor = router.successor();
     successor.send("e", 1, &note(2));
     successor.send("e", 2, &note(1));
