@@ -20,7 +20,7 @@ for target; do
   grep -E 'DONE|^#[0-9]+:? .*cov' "$log" | tail -n 1 || echo "no figures"
   if [ "$status" -ne 0 ]; then
     failed=1
-    grep -E 'panicked|ERROR: |SUMMARY|Test unit written|^Base64' -A 2 "$log" | head -n 20
+    grep -E '^error|panicked|ERROR: |SUMMARY|Test unit written|^Base64' -A 2 "$log" | head -n 20
   fi
   rm -f "$log"
 done

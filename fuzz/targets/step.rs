@@ -2,7 +2,7 @@
 //! in memory and has saved.
 //!
 //! Records are separated by the byte 1E. An empty one ends the transaction, `>` goes on with what is pending, `|` cuts
-//! the next step at once, and `$S` in a record stands for the newest scope of the execution "e".
+//! the next step at once, `~` lets a second pass, and `$S` in a record stands for the newest scope of the execution "e".
 
 #![no_main]
 #![allow(dead_code, reason = "the properties of the step use all of the memory router")]
@@ -19,6 +19,8 @@ use anything::WORKFLOWS;
 use memory_router::{MemoryRouter, read_record};
 
 const SEPARATOR: u8 = 0x1E;
+/// What passes at once, in microseconds.
+const SECOND: i64 = 1_000_000;
 /// Records of one series.
 const RECORDS_MAX: usize = 24;
 
@@ -30,6 +32,8 @@ fuzz_target!(|data: &[u8]| {
         context_max_bytes: if shape & 4 == 0 { 960 * 1024 } else { 2048 },
         effects_max_bytes: if shape & 8 == 0 { 448 * 1024 } else { 512 },
         payload_max_bytes: if shape & 16 == 0 { 512 * 1024 } else { 512 },
+        early_start_ttl_ms: if shape & 32 == 0 { 0 } else { 2000 },
+        ..Limits::default()
     };
     let mut router = MemoryRouter::new(&WORKFLOWS, limits);
     let mut cut = false;
@@ -39,6 +43,7 @@ fuzz_target!(|data: &[u8]| {
             b">" if router.has_queued("e") => router.step("e", None, &mut || std::mem::take(&mut cut)),
             b">" => {}
             b"|" => cut = true,
+            b"~" => router.pass_until("e", router.now + SECOND),
             value => {
                 let value = with_scope(value, &router);
                 let Ok(inbound) = read_record(Some(b"e"), offset as i64, &value, &limits) else { continue };

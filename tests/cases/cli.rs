@@ -414,3 +414,38 @@ fn dev_serves_until_it_is_asked_to_stop() {
     assert!(dev.wait_exit(DEADLINE).success());
     assert_eq!(dev.stderr(), "");
 }
+
+#[test]
+fn executions_are_listed_and_waited_for() {
+    let namespace = Namespace::new("cli-list");
+    let thalweg = Thalweg::of(&namespace);
+    assert_lines(&thalweg.table(&["list"]), &["no executions"]);
+    let _router = RouterProcess::start(&namespace, "a");
+    let start = |workflow: &str| json!({"event_type": "workflow.started", "workflow_id": workflow});
+    namespace.send(&[("one", start("counter")), ("two", start("linear")), ("three", start("approval"))]);
+    namespace.await_events(&["workflow.started"], 3);
+    namespace.await_drained();
+    assert_lines(&thalweg.table(&["list"]), &["EXECUTION"]);
+    let ids = |more: &[&str]| {
+        let listed = thalweg.json(&[&["list"], more].concat());
+        let ids = listed.as_array().unwrap().iter().map(|one| one["execution_id"].as_str().unwrap().to_owned());
+        ids.collect::<std::collections::BTreeSet<String>>()
+    };
+    assert_eq!(ids(&["--workflow", "counter"]), ["one".to_owned()].into());
+    assert_eq!(ids(&["--status", "success"]), ["two".to_owned()].into());
+    assert_eq!(ids(&["--max", "1"]).len(), 1);
+    let table = thalweg.table(&["list", "--max", "1"]);
+    assert!(table.contains("2 more"), "{table}");
+    thalweg.run(&["list", "--status", "asleep"]).expect(2).names("LIMIT_EXCEEDED");
+
+    let ended = thalweg.json(&["wait", "two"]);
+    assert_eq!((&ended["status"], &ended["result"]["second"]["ran"]), (&json!("SUCCESS"), &json!(true)));
+    thalweg.run(&["wait", "nobody"]).expect(3).names("EXECUTION_UNKNOWN");
+    thalweg.run(&["wait", "one", "--timeout", "1"]).expect(1).names("has not ended in time");
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| thalweg.json(&["wait", "one"]));
+        namespace.send(&[("one", json!({"event_type": "count.up"})), ("one", json!({"event_type": "count.stop"}))]);
+        waiting.join().unwrap()
+    });
+    assert_eq!((&waiting["status"], &waiting["result"]), (&json!("SUCCESS"), &json!(1)));
+}

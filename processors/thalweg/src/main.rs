@@ -4,6 +4,7 @@ mod command;
 mod connection;
 mod decoder;
 mod demo;
+mod ending;
 mod error;
 mod health;
 mod history;

@@ -55,8 +55,8 @@ pub struct Watch<'a> {
     pub decoder: Decoder<'a>,
     /// The execution.
     pub execution_id: &'a str,
-    /// Where the record lies that was sent.
-    pub position: Position,
+    /// Where the record lies that was sent, where one was.
+    pub position: Option<Position>,
 }
 
 impl Watch<'_> {
@@ -88,7 +88,8 @@ impl Watch<'_> {
         message: &BorrowedMessage,
         wanted: &mut impl FnMut(&Event) -> Option<T>,
     ) -> Result<Option<Heard<T>>, CommandError> {
-        let is_about_it = header(message, HEADER_INPUT).is_some_and(|input| input == self.position.to_string());
+        let is_about_it = header(message, HEADER_INPUT)
+            .is_some_and(|input| self.position.as_ref().is_some_and(|position| input == position.to_string()));
         if message.topic() == self.connection.topics().dead_letters() {
             let refused = || EventError {
                 code: header(message, HEADER_CODE),

@@ -66,7 +66,7 @@ impl Approve {
         let watched = Watched::from_now(&connection, &self.execution)?;
         let position = inbox.send(Some(&self.execution), &event)?;
         let decoder = Decoder::new(&connection)?;
-        let watch = Watch { connection: &connection, decoder, execution_id: &self.execution, position };
+        let watch = Watch { connection: &connection, decoder, execution_id: &self.execution, position: Some(position) };
         let taken = |event: &Event| (event.event_id == event_id).then_some(event.sequence);
         match watch.wait(&watched, Some(Instant::now() + TIMEOUT), taken)? {
             Heard::Found(sequence) => self.print(decision, sequence),

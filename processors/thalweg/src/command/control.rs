@@ -47,7 +47,7 @@ impl Control {
         let event_id = Uuid::new_v4().to_string();
         let position = inbox.send(Some(&self.execution), &self.event(command, &event_id))?;
         let decoder = Decoder::new(&connection)?;
-        let watch = Watch { connection: &connection, decoder, execution_id: &self.execution, position };
+        let watch = Watch { connection: &connection, decoder, execution_id: &self.execution, position: Some(position) };
         let done = |event: &Event| {
             let is_answer = event.event_type == command.done() && event.parent_event_id.as_ref() == Some(&event_id);
             is_answer.then(|| event.clone())

@@ -10,10 +10,12 @@ mod doctor;
 mod get;
 mod health;
 mod history;
+mod list;
 mod send;
 mod start;
 mod tail;
 mod topics;
+mod wait;
 
 use clap::{Parser, Subcommand};
 use thalweg_core::WorkflowCommand;
@@ -44,6 +46,8 @@ enum Command {
     Start(start::Start),
     Send(send::Send),
     Get(get::Get),
+    List(list::List),
+    Wait(wait::Wait),
     History(history::History),
     Tail(tail::Tail),
     Convert(convert::Convert),
@@ -73,6 +77,8 @@ impl Cli {
             Command::Start(start) => start.run(&self.settings),
             Command::Send(send) => send.run(&self.settings),
             Command::Get(get) => get.run(&self.settings),
+            Command::List(list) => list.run(&self.settings),
+            Command::Wait(wait) => wait.run(&self.settings),
             Command::History(history) => history.run(&self.settings),
             Command::Tail(tail) => tail.run(&self.settings),
             Command::Convert(convert) => convert.run(),

@@ -4,18 +4,17 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use thalweg_core::event::EventError;
+use thalweg_core::identity;
 use thalweg_core::inbound::STARTED;
-use thalweg_core::{Event, identity};
 use uuid::Uuid;
 
 use crate::connection::Connection;
 use crate::decoder::Decoder;
+use crate::ending::{self, Ending};
 use crate::error::CommandError;
-use crate::history::status_after;
 use crate::inbox::Inbox;
 use crate::json_argument;
-use crate::output::{self, Output, Table, seconds};
+use crate::output::{self, Output};
 use crate::producer::Position;
 use crate::settings::Settings;
 use crate::watch::{Heard, Watch, Watched};
@@ -62,20 +61,15 @@ impl Start {
         let position = inbox.send(Some(&id), &event)?;
         let Some(watched) = watched else { return self.print_started(&id, &position) };
         let decoder = Decoder::new(&connection)?;
-        let watch = Watch { connection: &connection, decoder, execution_id: &id, position };
+        let watch = Watch { connection: &connection, decoder, execution_id: &id, position: Some(position) };
         let deadline = self.timeout.map(|seconds| began + Duration::from_secs(seconds));
-        let closed = |event: &Event| status_after(event).is_some_and(|status| status.is_closed());
-        let ending = match watch.wait(&watched, deadline, |event| closed(event).then(|| ending_of(event)))? {
+        let ending = match watch.wait(&watched, deadline, Ending::of)? {
             Heard::Found(ending) => ending,
             Heard::Refused(error) => Ending { status: "REFUSED".to_owned(), result: None, error: Some(error) },
             Heard::Rejected(event) => Ending { status: "REJECTED".to_owned(), result: None, error: event.error },
-            Heard::Nothing => {
-                return Err(CommandError::Failed(format!(
-                    "execution {id} has not ended in time\nit goes on: see `thalweg get {id}` and `thalweg history {id}`"
-                )));
-            }
+            Heard::Nothing => return Err(ending::not_in_time(&id)),
         };
-        self.print_ending(&id, &ending, began.elapsed())
+        ending.print(&self.output, &id, Some(began.elapsed()))
     }
 
     fn event(&self, id: &str) -> Result<Value, CommandError> {
@@ -101,48 +95,5 @@ impl Start {
         }
         // The id alone, so that a shell can take it.
         output::print(id)
-    }
-
-    fn print_ending(&self, id: &str, ending: &Ending, took: Duration) -> Result<(), CommandError> {
-        let took = took.as_secs_f64();
-        let error = ending.error.as_ref();
-        if self.output.is_json() {
-            output::print_json(&json!({
-                "execution_id": id, "status": ending.status, "result": ending.result,
-                "error": error.map(|error| json!({"code": error.code, "message": error.message})),
-                "seconds": took,
-            }))?;
-        } else {
-            let mut table = Table::without_headings();
-            table.row(["EXECUTION", id]);
-            table.row(["STATUS", &ending.status]);
-            table.row(["DURATION", &seconds(took)]);
-            if let Some(result) = &ending.result {
-                table.row(["RESULT", &result.to_string()]);
-            }
-            output::print(&table.to_string())?;
-        }
-        match error {
-            None => Ok(()),
-            Some(error) => {
-                let code = error.code.as_ref().map_or_else(String::new, |code| format!("{code}: "));
-                Err(CommandError::Failed(format!("{code}{}", error.message)))
-            }
-        }
-    }
-}
-
-/// How an execution ended.
-struct Ending {
-    status: String,
-    result: Option<Value>,
-    error: Option<EventError>,
-}
-
-fn ending_of(event: &Event) -> Ending {
-    Ending {
-        status: event.status.clone().unwrap_or_default(),
-        result: event.payload.as_ref().map(|payload| payload.value()),
-        error: event.error.clone(),
     }
 }
