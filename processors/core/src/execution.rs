@@ -262,7 +262,7 @@ impl Execution {
 
     /// Did it not start in time, so that its root record is to be taken back?
     pub fn is_given_up(&self) -> bool {
-        self.is_given_up
+        self.is_given_up && self.records.context.is_none()
     }
 
     /// Bytes of the events that timers keep, and of those that came before their wait, roughly.

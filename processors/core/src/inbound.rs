@@ -232,10 +232,10 @@ fn check_content(event: &mut Event, limits: &Limits) -> Result<(), Refusal> {
     if event.event_type == redrive::REQUESTED {
         return redrive::check_content(event, limits);
     }
-    let command = event.event_type.parse::<WorkflowCommand>().is_ok();
+    let command = WorkflowCommand::named(&event.event_type).is_some();
     let decided = event.event_type == DECIDED;
     let childs_end = event.event_type == child::ENDED;
-    let to_a_task = event.event_type.parse::<TaskCommand>().is_ok();
+    let to_a_task = TaskCommand::named(&event.event_type).is_some();
     let allowed = event.event_type == STARTED || command || to_a_task || decided || childs_end;
     if is_reserved(&event.event_type) && !allowed {
         return Err(Refusal::new(

@@ -13,6 +13,11 @@ macro_rules! string_enum {
             /// Every member, in the order of the documentation.
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
+            /// The one of this spelling. An error would cost a copy of the text.
+            pub fn named(text: &str) -> Option<Self> {
+                match text { $($text => Some($name::$variant),)+ _ => None }
+            }
+
             /// The spelling on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $text,)+ }
@@ -22,7 +27,7 @@ macro_rules! string_enum {
         impl std::str::FromStr for $name {
             type Err = String;
             fn from_str(text: &str) -> Result<Self, String> {
-                match text { $($text => Ok($name::$variant),)+ other => Err(other.to_owned()) }
+                $name::named(text).ok_or_else(|| text.to_owned())
             }
         }
 

@@ -37,7 +37,7 @@ pub(super) enum Verdict {
 
 pub(super) fn admit(execution: &mut Execution, inbound: Inbound, step: &Step, actions: &mut Vec<Action>) {
     let id = inbound.id();
-    let command = inbound.event.event_type.parse::<WorkflowCommand>().ok();
+    let command = WorkflowCommand::named(&inbound.event.event_type);
     let verdict = match (command, execution.life) {
         (Some(command), _) => command::judge(execution, &inbound, &id, command),
         _ if inbound.event.event_type == REQUESTED => redrive::judge(execution, &inbound, &id, step),

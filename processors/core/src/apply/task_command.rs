@@ -11,7 +11,7 @@ use crate::workflow::Workflow;
 
 /// Why an open execution does not allow this event, where it is such a command; none: it does.
 pub(super) fn refused(context: &Context, event: &Event, step: &Step) -> Option<String> {
-    let command = event.event_type.parse::<TaskCommand>().ok()?;
+    let command = TaskCommand::named(&event.event_type)?;
     // What is done elsewhere has its own tasks.
     let workflow = step.workflows.get(&context.workflow_id).filter(|_| context.tracked.is_none())?;
     let Some(target) = command.target(event) else {
@@ -33,7 +33,7 @@ pub(super) fn refused(context: &Context, event: &Event, step: &Step) -> Option<S
 
 /// The tasks that a command runs; none: the event is no such command.
 pub(super) fn commanded(workflow: &Workflow, event: &Event) -> Option<Vec<TaskRef>> {
-    let command = event.event_type.parse::<TaskCommand>().ok().filter(|command| *command != TaskCommand::Resume)?;
+    let command = TaskCommand::named(&event.event_type).filter(|command| *command != TaskCommand::Resume)?;
     let target = command.target(event)?;
     Some(tasks(workflow, command, &target).collect())
 }
@@ -49,7 +49,7 @@ fn tasks<'a>(workflow: &'a Workflow, command: TaskCommand, target: &'a str) -> i
 
 /// The first open wait of the task that a command resumes.
 pub(super) fn wait_of<'a>(context: &'a Context, event: &Event) -> Option<&'a Wait> {
-    let resume = event.event_type.parse::<TaskCommand>().ok().filter(|command| *command == TaskCommand::Resume)?;
+    let resume = TaskCommand::named(&event.event_type).filter(|command| *command == TaskCommand::Resume)?;
     let target = resume.target(event)?;
     context.waits.iter().find(|wait| wait.task_id == target)
 }

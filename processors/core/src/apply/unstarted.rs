@@ -37,7 +37,6 @@ pub(super) fn keep(execution: &mut Execution, inbound: Inbound, id: &[u8; 16], s
     context.applied_offset = inbound.offset;
     context.remember_input(id);
     execution.root_changed = true;
-    execution.is_given_up = false;
     let ttl_ms = i64::try_from(step.limits.early_start_ttl_ms).unwrap_or(i64::MAX / 1000);
     let until = step.now.saturating_add(ttl_ms.saturating_mul(1000));
     let event = Arc::new(inbound.event);

@@ -260,11 +260,11 @@ impl<'a> MemoryRouter<'a> {
     /// Ends the transaction: what changed is saved, and every execution is forgotten until it is needed again.
     pub fn commit(&mut self) {
         for (id, mut execution) in std::mem::take(&mut self.touched) {
-            if execution.is_given_up() {
-                self.contexts.forget(&id);
-            }
             for (key, value) in execution.changed_records(&SCHEMAS).unwrap() {
                 self.contexts.save(&key, value);
+            }
+            if execution.is_given_up() {
+                self.contexts.forget(&id);
             }
         }
     }

@@ -85,6 +85,21 @@ fn what_no_start_follows_is_refused_when_its_time_is_over_and_nothing_stays() {
     assert_eq!(router.log("e").types(), [STARTED, "begun", "workflow.stalled", "note"]);
 }
 
+/// Its time is over, and in the same transaction it starts after all.
+#[test]
+fn a_start_in_the_transaction_in_which_the_time_is_over_stays() {
+    let workflows = workflows();
+    let mut router = MemoryRouter::new(&workflows, Limits { early_start_ttl_ms: 1000, ..Limits::default() });
+    router.send("e", 0, &note(1));
+    router.commit();
+    router.pass_until("e", NOW + SECOND);
+    router.send("e", 1, &start("e"));
+    router.commit();
+    router.assert_folded("e");
+    assert_eq!(router.contexts.root("e").unwrap().status, WorkflowStatus::Running);
+    assert_eq!(router.log("e").dead_letters.len(), 1);
+}
+
 /// What its state does not allow once it has started is told as ever.
 #[test]
 fn what_was_kept_is_judged_when_the_execution_has_started() {
