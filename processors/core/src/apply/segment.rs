@@ -37,7 +37,8 @@ impl Emission<'_> {
                 "continue_as_new: it ends nothing, so it goes with no complete, complete_branch or fail",
             ));
         }
-        if self.current.event.branch.is_some() || outcome.fan_out.is_some() || !context.scopes.is_empty() {
+        // In a branch its scope is open.
+        if outcome.fan_out.is_some() || !context.scopes.is_empty() {
             return Err(invalid("continue_as_new: a fan-out is open; what its branches come to would be nobody's"));
         }
         let (bytes, cap) = (json::length(data), self.step.limits.payload_max_bytes);

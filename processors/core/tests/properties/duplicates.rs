@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use serde_json::json;
 use thalweg_core::inbound::STARTED;
 use thalweg_core::limits::INPUT_IDS_MAX;
-use thalweg_core::{Event, Limits, Outcome, Pattern, Task, TaskContext, TaskError, Workflow, Workflows, async_trait};
+use thalweg_core::{
+    Dialect, Event, Limits, Outcome, Pattern, Task, TaskContext, TaskError, Workflow, Workflows, async_trait,
+};
 
 use crate::cases;
 use crate::memory_router::MemoryRouter;
@@ -200,8 +202,16 @@ fn cloudevents_of_two_sources_may_have_the_same_id() {
         let event = json!({"specversion": "1.0", "type": "x", "source": source, "id": id, "executionid": "e"});
         router.send("e", offset as i64 + 1, &event);
     }
+    let long = json!({"specversion": "1.0", "type": "x", "source": "s".repeat(200), "id": "i".repeat(200), "executionid": "e"});
+    router.send("e", 6, &long);
+    router.send("e", 7, &long);
     router.commit();
+    let last = router.log("e").published.last().unwrap();
+    assert_eq!((last.event_id.len(), router.log("e").duplicates), (36, 3), "what is too long for an id is hashed");
+    let came: serde_json::Value = serde_json::from_str(&Dialect::Cloudevents.write(last)).unwrap();
+    assert_eq!((&came["id"], &came["source"]), (&long["id"], &long["source"]));
+    let hashed = last.event_id.clone();
     let ids: Vec<&str> =
         router.log("e").published.iter().filter(|e| e.event_type == "x").map(|e| e.event_id.as_str()).collect();
-    assert_eq!((ids, router.log("e").duplicates), (vec!["/a#1", "/b#1", uuid], 2));
+    assert_eq!((ids, router.log("e").duplicates), (vec!["/a#1", "/b#1", uuid, hashed.as_str()], 3));
 }

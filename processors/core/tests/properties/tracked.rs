@@ -353,3 +353,14 @@ fn the_time_that_an_agent_s_handlings_take_is_limited() {
     assert_eq!(exceeded, [json!({"kind": "wall_time_ms", "limit": 100, "current": 101, "node_id": "mail-2"})]);
     assert_eq!(root.unwrap().status, WorkflowStatus::LimitExceeded);
 }
+
+/// An event is of its execution's workflow and version; what it said itself comes back.
+#[test]
+fn a_start_elsewhere_keeps_its_own_workflow_and_version() {
+    let kind = json!({"type": "workflow_started", "workflow_id": "research", "workflow_version": "0.3.0", "initial_input": {"n": 1}});
+    let (log, _) = play(&[tracked_start(), jamjet(1, kind.clone())]);
+    let told = log.published.iter().find(|event| event.event_type == "report.workflow.started").unwrap();
+    assert_eq!((told.workflow_id.as_deref(), told.workflow_version.as_deref()), (Some("elsewhere"), None));
+    let came: Value = serde_json::from_str(&thalweg_core::Dialect::Jamjet.write(told)).unwrap();
+    assert_eq!(came["kind"], kind);
+}

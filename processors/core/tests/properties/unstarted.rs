@@ -2,12 +2,16 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use thalweg_core::apply::{Step, drive};
+use thalweg_core::context::OriginalRecord;
 use thalweg_core::inbound::STARTED;
 use thalweg_core::limits::BEFORE_START_MAX;
-use thalweg_core::{ErrorCode, FanOut, Limits, NewEvent, Outcome, Workflow, WorkflowStatus, Workflows};
+use thalweg_core::{
+    EmptyStore, ErrorCode, Execution, FanOut, Limits, NewEvent, Outcome, Workflow, WorkflowStatus, Workflows,
+};
 
 use crate::cases;
-use crate::memory_router::{MemoryRouter, NOW};
+use crate::memory_router::{MemoryRouter, NOW, SCHEMAS, read_record, run_now};
 use crate::timers::{doing, start};
 
 const SECOND: i64 = 1_000_000;
@@ -83,6 +87,27 @@ fn what_no_start_follows_is_refused_when_its_time_is_over_and_nothing_stays() {
     router.send("e", 3, &note(1));
     router.commit();
     assert_eq!(router.log("e").types(), [STARTED, "begun", "workflow.stalled", "note"]);
+}
+
+/// The record that a dead letter would hold is kept where there is room for it, of the newest event and once.
+#[test]
+fn the_record_as_it_came_is_kept_where_there_is_room() {
+    let workflows = workflows();
+    let limits = Limits { context_max_bytes: 4000, ..Limits::default() };
+    let record = |value: &[u8]| OriginalRecord { key: None, value: value.to_vec(), headers: Vec::new() };
+    let mut execution = Execution::unknown("e");
+    execution.keep_original(&limits, || panic!("nothing came"));
+    let step = Step { now: NOW, workflows: &workflows, limits: &limits, store: &EmptyStore };
+    for (offset, value) in [(0, &[b'x'; 5000][..]), (1, b"small")] {
+        let inbound = read_record(None, offset, note(offset).to_string().as_bytes(), &limits).unwrap();
+        drive(&mut execution, Some(inbound), &step, &mut run_now, &mut || false);
+        execution.keep_original(&limits, || record(value));
+    }
+    execution.keep_original(&limits, || panic!("it has one"));
+    let records = execution.changed_records(&SCHEMAS).unwrap();
+    let early = SCHEMAS.read_context(&records[0].1).unwrap().early;
+    let kept: Vec<Option<OriginalRecord>> = early.into_iter().map(|early| early.original).collect();
+    assert_eq!(kept, [None, Some(record(b"small"))]);
 }
 
 /// Its time is over, and in the same transaction it starts after all.
