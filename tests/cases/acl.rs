@@ -61,6 +61,7 @@ impl User {
             let arguments: Vec<&str> = call.trim_end_matches('\t').split('\t').collect();
             administrator.kafka_acls(&arguments);
         }
+        administrator.await_changes(&principal);
         let rights = administrator.rights(&principal);
         let mut environment = vec![
             ("THALWEG_BROKERS".to_owned(), broker.broker().bootstrap().to_owned()),

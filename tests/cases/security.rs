@@ -23,6 +23,7 @@ fn nothing_shows_a_password() {
     let user = format!("secret-{}", namespace.config.namespace);
     broker.administrator().add_user(&user, SECRET);
     broker.administrator().allow_all(&format!("User:{user}"));
+    broker.administrator().await_changes(&format!("User:{user}"));
 
     let settings = broker.settings(&user, SECRET);
     let loud = [("THALWEG_LOG", "trace"), ("THALWEG_KAFKA_DEBUG", "all")];

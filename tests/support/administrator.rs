@@ -58,6 +58,22 @@ impl Administrator {
         self.ask(&[&["kafka-acls"], arguments].concat());
     }
 
+    /// Waits until the broker has all that was changed before: it takes changes in one after the other, so one more,
+    /// which is taken back again, is the last. It is the principal's own, for others change theirs meanwhile.
+    #[track_caller]
+    pub fn await_changes(&mut self, principal: &str) {
+        let word = str::to_owned;
+        let last = Right {
+            principal: word(principal),
+            operation: word("DESCRIBE"),
+            kind: word("TOPIC"),
+            name: word("nothing"),
+            pattern: word("LITERAL"),
+        };
+        self.add(&last);
+        self.remove(&last);
+    }
+
     /// The rights of a principal.
     #[track_caller]
     pub fn rights(&mut self, principal: &str) -> Vec<Right> {
