@@ -39,6 +39,7 @@ pub fn all() -> Workflows {
         .with(rounds())
         .with(research())
         .with(author())
+        .with(strict())
 }
 
 type Handling = fn(&Event, &mut TaskContext) -> Result<Outcome, TaskError>;
@@ -338,7 +339,8 @@ fn payment() -> Workflow {
     Workflow::new("payment", "1")
         .task(on("ask", STARTED, |_, context| {
             let state_for_review = json!({"amount": context.data["amount"]});
-            Ok(Outcome::new().interrupt(Interrupt { state_for_review, ..Interrupt::new("it is much") }))
+            let tool_name = context.data["tool"].as_str().map(str::to_owned);
+            Ok(Outcome::new().interrupt(Interrupt { state_for_review, tool_name, ..Interrupt::new("it is much") }))
         }))
         .task(on("pay", DECIDED, |_, context| {
             Ok(Outcome::new().emit(NewEvent::command("payment.requested", context.data["amount"].clone())))
@@ -533,13 +535,37 @@ impl Task for Writer {
     fn agent(&self) -> Option<&str> {
         Some("writer")
     }
-    async fn handle_event(&self, _: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::Report
+    }
+    async fn handle_event(&self, event: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
         std::thread::park_timeout(Duration::from_millis(3));
-        Ok(Outcome::new())
+        match event.payload_value()["fails"].as_bool() {
+            Some(true) => Err(TaskError::new("NO_IDEA", "the page stays empty")),
+            _ => Ok(Outcome::new()),
+        }
     }
 }
 
 /// Has its agent write a page for each `page.asked`.
 fn author() -> Workflow {
     Workflow::new("author", "1").task(Writer([Pattern::new("page.asked")]))
+}
+
+/// Fails at each of its events, by policies of its own: too slow each time, at once for good, and until its time is over.
+fn strict() -> Workflow {
+    let short = Duration::from_millis(20);
+    let slow = RetryPolicy::attempts(2).backoff(short, 1.0, short).attempt_timeout(Duration::from_millis(5));
+    let stern = RetryPolicy::attempts(9).backoff(short, 1.0, short).not_on("ADDRESS_UNKNOWN");
+    let hurried = RetryPolicy::attempts(999).backoff(short, 1.0, short).total_timeout(Duration::from_millis(150));
+    Workflow::new("strict", "1")
+        .task(Retried(
+            on("slow", "slow.asked", |_, _| {
+                std::thread::park_timeout(Duration::from_millis(30));
+                Ok(Outcome::new().complete(json!("in the end")))
+            }),
+            slow,
+        ))
+        .task(Retried(on("stern", "stern.asked", |_, _| Err(TaskError::new("ADDRESS_UNKNOWN", "where?"))), stern))
+        .task(Retried(on("hurried", "hurried.asked", |_, _| Err(TaskError::new("BUSY", "not now"))), hurried))
 }

@@ -31,3 +31,20 @@ fn an_approval_dispatches_once_and_a_rejection_fails() {
     assert_eq!((error.code.as_deref(), error.retryable), (Some("APPROVAL_REJECTED"), Some(false)));
     namespace.verify();
 }
+
+/// The use of a tool is allowed by people, too.
+#[test]
+fn a_tool_is_approved() {
+    let namespace = Namespace::new("tool-approval");
+    let thalweg = Thalweg::of(&namespace);
+    let _router = RouterProcess::start(&namespace, "a");
+    let payload = json!({"amount": 900, "tool": "wire"});
+    namespace.send(&[("e", json!({"event_type": "workflow.started", "workflow_id": "payment", "payload": payload}))]);
+    let asked = namespace.await_events(&["tool_approval.required"], 1);
+    let asked = asked.iter().find(|event| event.event_type == "tool_approval.required").unwrap();
+    assert_eq!((asked.channel.as_str(), &asked.payload_value()["tool_name"]), ("notification-events", &json!("wire")));
+    thalweg.run(&["approve", "e", "--user", "ann"]).expect(0);
+    let events = namespace.await_ended(1);
+    assert!(events.iter().any(|event| event.event_type == "payment.requested"));
+    namespace.verify();
+}

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tempfile::TempDir;
-use thalweg_core::WorkflowStatus;
 use thalweg_core::apply::CONTINUED;
+use thalweg_core::{Artifact, WorkflowStatus};
 
 use super::console_tools::readme_block;
 use crate::namespace::{DEADLINE, Namespace};
@@ -44,7 +44,7 @@ impl<'a> Page<'a> {
                 self.routers.push(Process::spawn(example, router));
                 continue;
             }
-            if line.contains(" tail ") {
+            if line.contains(" tail ") && !line.contains("--max") {
                 // It would follow for ever.
                 line.push_str(" --max 5");
             }
@@ -95,7 +95,11 @@ fn the_newsroom() {
     let namespace = Namespace::with("readme-newsroom", |_| {});
     let mut page = Page::of(&namespace);
     page.run("newsroom");
+    page.run("commands");
+    page.run("commands to parts");
     page.run("people");
+    let answers = page.run("requests").pop().unwrap();
+    assert!(answers.contains("workflow.acknowledged"), "{answers}");
     let letters = page.run("subscriptions").pop().unwrap();
     page.run("continue as new");
     page.run("budgets");
@@ -105,16 +109,26 @@ fn the_newsroom() {
     let types: Vec<&str> = history.iter().map(|event| event.event_type.as_str()).collect();
     let last = history.last().unwrap();
     assert_eq!((last.event_type.as_str(), last.payload_value()), ("workflow.completed", json!({"editions": 2})));
-    for expected in ["drafts.enough", "interrupt.raised", "system.error", CONTINUED] {
+    for expected in [
+        "workflow.paused",
+        "workflow.resumed",
+        "agent.execute.requested",
+        "drafts.enough",
+        "interrupt.raised",
+        "system.error",
+        CONTINUED,
+    ] {
         assert!(types.contains(&expected), "{expected} is not in {types:?}");
     }
+    let chosen = history.iter().find(|event| event.event_type == "draft.chosen").unwrap();
+    assert_eq!(Artifact::of(chosen), [Artifact::at("s3://newsroom/a-1.pdf")]);
     let published = history.iter().find(|event| event.event_type == "article.published").unwrap();
     assert_eq!(published.payload_value(), json!({"text": "Tides come and go.", "edition": 1}));
-    let early = namespace.await_events(&["drafts.enough"], 3);
+    let early = namespace.await_events(&["drafts.enough"], 5);
     assert!(early.iter().any(|event| event.execution_id == "a-3" && event.event_type == "gossip.heard"));
     assert!(letters.contains("PLACE"), "{letters}");
     let summary = namespace.verify_but(crate::oracle::StillOpen::Waiting);
-    assert_eq!(summary.in_status(WorkflowStatus::LimitExceeded), 1);
+    assert_eq!((summary.in_status(WorkflowStatus::LimitExceeded), summary.in_status(WorkflowStatus::Canceled)), (1, 1));
 }
 
 #[test]

@@ -65,3 +65,29 @@ fn a_task_that_gave_up_is_told_once_and_can_be_redriven() {
     assert_eq!(counts, [8, 6, 2]);
     assert_eq!(namespace.verify().in_status(WorkflowStatus::Failed), 1);
 }
+
+/// An attempt that takes too long is one, a code may be final, and all attempts together have their time.
+#[test]
+fn attempts_have_limits_beside_their_number() {
+    let namespace = Namespace::new("retry-limits");
+    let _router = RouterProcess::start(&namespace, "a");
+    let start = || json!({"event_type": "workflow.started", "workflow_id": "strict"});
+    let asked = |task: &str| json!({"event_type": format!("{task}.asked")});
+    let tasks = ["slow", "stern", "hurried"];
+    let sent: Vec<(&str, Value)> = tasks.iter().flat_map(|task| [(*task, start()), (*task, asked(task))]).collect();
+    namespace.send(&sent);
+    namespace.await_ended(tasks.len());
+    let told = tasks.map(|task| {
+        let history = namespace.history(task);
+        let failed = history.iter().filter(|event| event.event_type == "task.failed");
+        let codes: Vec<String> = failed.map(|event| event.error.clone().unwrap().code.unwrap()).collect();
+        assert_eq!(count(&history, SCHEDULED), codes.len() - 1, "{task}");
+        assert_eq!(count(&history, PERMANENTLY_FAILED), 1, "{task}");
+        codes
+    });
+    assert_eq!(told[0], ["TASK_TIMED_OUT"; 2]);
+    assert_eq!(told[1], ["TASK_FAILED"]);
+    // 20 ms lie between two attempts, and 150 ms are all that there is.
+    assert!((1..20).contains(&told[2].len()) && told[2].iter().all(|code| code == "TASK_FAILED"), "{:?}", told[2]);
+    assert_eq!(namespace.verify().in_status(WorkflowStatus::Failed), tasks.len());
+}

@@ -65,7 +65,12 @@ fn plan(_: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
 fn write(event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
     let text = format!("{}, says {}", context.data["topic"], event.payload_value()["writer"]);
     let usage = Usage { output_tokens: 100, ..Usage::default() };
-    Ok(Outcome::new().usage(usage).complete_branch(json!(text)))
+    let written = Outcome::new().usage(usage);
+    // One that was asked for by itself is nobody's branch.
+    Ok(match &event.branch {
+        Some(_) => written.complete_branch(json!(text)),
+        None => written.result(json!(text)),
+    })
 }
 
 /// Takes the longest draft, and asks people.

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::branch::ENGINE;
-use super::{Current, Step, publication};
+use super::{Current, Step, publication, report};
 use crate::channel::Channel;
 use crate::context::{Context, PlanProgress, TrackedTask};
 use crate::effect::Effect;
@@ -16,6 +16,8 @@ use crate::json::Json;
 use crate::limits::{NAME_MAX_BYTES, TRACKED_TASKS_MAX};
 use crate::message_class::MessageClass;
 
+/// The report of a plan that a strategy has made.
+const GENERATED: &str = "report.plan.generated";
 /// The event that tells how far a plan is.
 const PROGRESSED: &str = "plan.progressed";
 
@@ -69,12 +71,17 @@ pub(super) fn tell(execution: &Execution, current: &mut Current, before: Option<
 /// How far the plan is that the current event belongs to, of an execution whose work is done elsewhere.
 pub(super) fn of(context: Option<&Context>, current: &Current) -> Option<PlanProgress> {
     let context = context.filter(|context| context.tracked.is_some())?;
-    let plan_id = plan_of(&current.event)?;
+    let of_task = || {
+        let task = report::task_of(&current.event)?;
+        context.tracked.iter().flatten().find(|known| known.task_id == task)?.plan_id.clone()
+    };
+    let plan_id = plan_of(&current.event).or_else(of_task)?;
     context.plans().into_iter().find(|plan| plan.plan_id == plan_id)
 }
 
-/// The plan that an event belongs to: by its field, else by its payload.
+/// The plan that an event belongs to: by its field, else by its payload. JamJet's plan has no name but its execution's.
 pub(super) fn plan_of(event: &Event) -> Option<String> {
     let told = || event.payload_value()["plan_id"].as_str().map(str::to_owned);
-    event.plan_id.clone().or_else(told).filter(|id| !id.is_empty() && id.len() <= NAME_MAX_BYTES)
+    let unnamed = || (event.event_type == GENERATED).then(|| event.execution_id.clone());
+    event.plan_id.clone().or_else(told).or_else(unnamed).filter(|id| !id.is_empty() && id.len() <= NAME_MAX_BYTES)
 }

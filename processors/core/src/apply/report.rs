@@ -146,7 +146,7 @@ fn moved(context: &Context, event: &Event) -> Result<Move, (String, Vec<String>)
 }
 
 /// The task that a report is about: by the run of it where it names one.
-fn task_of(event: &Event) -> Option<String> {
+pub(super) fn task_of(event: &Event) -> Option<String> {
     let task = event.entities.get("task").and_then(|task| task.exec_id.clone().or_else(|| task.id.clone()));
     // A Soorma envelope has no field for it.
     task.or_else(|| event.payload_value()["task_id"].as_str().map(str::to_owned))

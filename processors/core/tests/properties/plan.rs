@@ -73,6 +73,37 @@ fn a_plan_of_four_tasks_counts_what_has_become_of_each() {
 }
 
 /// D5.
+/// The plan of a strategy is its execution's own, and its nodes name no plan.
+#[test]
+fn a_plan_that_a_strategy_makes_is_counted_by_its_nodes() {
+    let jamjet = |sequence: i64, kind: Value| {
+        json!({"id": format!("j-{sequence}"), "execution_id": "e", "sequence": sequence, "kind": kind,
+            "created_at": "2026-01-17T10:30:00Z"})
+    };
+    let node = |sequence, kind: &str, node: &str, more: Value| {
+        let mut kind = json!({"type": kind, "node_id": node});
+        kind.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        jamjet(sequence, kind)
+    };
+    let completed = json!({"output": 1, "state_patch": {}, "duration_ms": 1});
+    let failed = json!({"error": "no", "attempt": 1, "retryable": false});
+    let started = json!({"worker_id": "w", "attempt": 1});
+    let router = play(&[
+        start(),
+        jamjet(1, json!({"type": "plan_generated", "steps": ["search", "read", "write"]})),
+        node(2, "node_started", "search", started.clone()),
+        node(3, "node_completed", "search", completed),
+        node(4, "node_started", "read", started),
+        node(5, "node_failed", "read", failed),
+    ]);
+    let context = router.contexts.root("e").unwrap();
+    assert_eq!(context.plans(), [PlanProgress { plan_id: "e".to_owned(), ..counts(3, 1, 1, 1) }]);
+    let told = router.log("e").published.iter().filter(|event| event.event_type == "plan.progressed");
+    let told: Vec<(Value, Value)> =
+        told.map(|event| event.payload_value()).map(|told| (told["done"].clone(), told["failed"].clone())).collect();
+    assert_eq!(told, [(json!(0), json!(0)), (json!(1), json!(0)), (json!(1), json!(1))]);
+}
+
 #[test]
 fn a_tool_s_result_is_paired_with_its_call_and_an_orphan_is_counted() {
     let tool = |id: &str, event_type: &str, name: &str| {
