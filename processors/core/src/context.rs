@@ -11,6 +11,7 @@ use crate::event::Micros;
 use crate::join_policy::{BranchCounts, JoinPolicy};
 use crate::json::Json;
 use crate::limits::INPUT_IDS_MAX;
+use crate::original_record::OriginalRecord;
 use crate::status::{BranchStatus, ReportedStatus, ScopeStatus, TaskStatus, WorkflowStatus};
 use crate::timer::{Timer, TimerEvent};
 
@@ -364,35 +365,6 @@ pub struct EarlyEvent {
     pub until: Micros,
     #[serde(default)]
     pub original: Option<OriginalRecord>,
-}
-
-/// An inbox record as it came.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the schema describes each field")]
-pub struct OriginalRecord {
-    #[serde(default, with = "serde_bytes")]
-    pub key: Option<Vec<u8>>,
-    #[serde(with = "serde_bytes")]
-    pub value: Vec<u8>,
-    #[serde(default)]
-    pub headers: Vec<OriginalHeader>,
-}
-
-impl OriginalRecord {
-    /// Bytes of it.
-    pub fn bytes(&self) -> usize {
-        let headers = self.headers.iter().map(|header| header.name.len() + header.value.as_ref().map_or(0, Vec::len));
-        self.key.as_ref().map_or(0, Vec::len) + self.value.len() + headers.sum::<usize>()
-    }
-}
-
-/// A header of a record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "two fields")]
-pub struct OriginalHeader {
-    pub name: String,
-    #[serde(default, with = "serde_bytes")]
-    pub value: Option<Vec<u8>>,
 }
 
 /// What the first event of a branch opens.

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use crate::apply::Current;
 use crate::by_branch::ByBranch;
 use crate::codec::{self, CodecError};
-use crate::context::{
-    Branch, BranchOpening, Context, ContextKey, EarlyEvent, OriginalRecord, Pending, RecordKey, Scope, Stub,
-};
+use crate::context::{Branch, BranchOpening, Context, ContextKey, EarlyEvent, Pending, RecordKey, Scope, Stub};
 use crate::event::{Event, Micros};
 use crate::inbound::{Inbound, InputRef};
 use crate::json;
 use crate::limits::Limits;
+use crate::original_record::OriginalRecord;
 use crate::records::Records;
 use crate::redrive::REQUESTED;
 use crate::status::WorkflowStatus;

@@ -25,6 +25,7 @@ pub mod json;
 pub mod limits;
 pub mod merge_patch;
 mod message_class;
+pub mod original_record;
 pub mod outcome;
 mod partition;
 mod pattern;

@@ -97,7 +97,6 @@ impl Records {
         // The step opens a shell of a context when it takes the start in, with the input id in the window.
         let shell = self.context.take();
         self.context = Some(Context {
-            execution_id: event.execution_id.clone(),
             workflow_id: created.workflow_id,
             workflow_version: created.workflow_version,
             status: WorkflowStatus::Running,
@@ -106,31 +105,14 @@ impl Records {
                 _ => Value::Object(Map::new()).into(),
             },
             correlation_id: created.correlation_id,
-            created_at: now,
-            updated_at: now,
-            completed_at: None,
-            sequence: 0,
             applied_offset: shell.as_ref().map_or(-1, |c| c.applied_offset),
             start_id: from_hex(&created.start_id),
-            stalled: false,
-            tasks: Vec::new(),
-            scopes: Vec::new(),
-            waits: Vec::new(),
             input_ids: shell.map_or_else(Vec::new, |c| c.input_ids),
-            processed: Vec::new(),
-            pending: Vec::new(),
-            timers: Vec::new(),
-            timer_events: Vec::new(),
-            early: Vec::new(),
             tracked: created.tracked.then(Vec::new),
             reply_to: created.reply_to,
             budgets: created.budgets,
-            used: Vec::new(),
-            children: Vec::new(),
             parent: created.parent,
-            end: None,
-            tool_calls: Vec::new(),
-            segment: 0,
+            ..Context::unstarted(&event.execution_id, now)
         });
     }
 

@@ -38,13 +38,13 @@ use std::sync::Arc;
 pub use report::{TASK_TABLE, WORKFLOW_TABLE};
 pub use segment::CONTINUED;
 
-use crate::context::OriginalRecord;
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros, RecordedEffect};
 use crate::execution::{Execution, Queued, RecordStore};
 use crate::inbound::{Inbound, InputRef};
 use crate::join_policy::JoinPolicy;
 use crate::limits::Limits;
+use crate::original_record::OriginalRecord;
 use crate::status::{ScopeStatus, WorkflowStatus};
 use crate::task::{TaskCall, TaskRef, TaskRun};
 use crate::workflow::Workflows;

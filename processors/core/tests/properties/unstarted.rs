@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use thalweg_core::apply::{Step, drive};
-use thalweg_core::context::OriginalRecord;
 use thalweg_core::inbound::STARTED;
 use thalweg_core::limits::BEFORE_START_MAX;
+use thalweg_core::original_record::OriginalRecord;
 use thalweg_core::{
     EmptyStore, ErrorCode, Execution, FanOut, Limits, NewEvent, Outcome, Workflow, WorkflowStatus, Workflows,
 };

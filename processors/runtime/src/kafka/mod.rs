@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thalweg_core::Micros;
-use thalweg_core::context::{OriginalHeader, OriginalRecord};
+use thalweg_core::original_record::{OriginalHeader, OriginalRecord};
 
 /// A client of Kafka for one lane: one consumer in the group, its transactions, and what restore reads.
 pub trait Kafka {

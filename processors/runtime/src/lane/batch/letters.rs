@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use thalweg_core::apply::DeadLetter;
-use thalweg_core::context::OriginalRecord;
 use thalweg_core::inbound::{HEADER_EVENT_ID, HEADER_INPUT, HEADER_ORIGIN, HEADER_REDRIVE, Refusal};
+use thalweg_core::original_record::OriginalRecord;
 
 use super::{Batch, position};
 use crate::dead_letter::{self, Reason};
