@@ -14,6 +14,9 @@ use crate::usd::Usd;
 
 /// The report that tells how long a task took.
 const SUCCESS: &str = "report.task.success";
+/// The reports of an agent that is called as a tool: a turn of it, and its end.
+const AGENT_TURN: &str = "report.agent_tool.turn";
+const AGENT_COMPLETED: &str = "report.agent_tool.completed";
 
 /// The members of payloads that tell it.
 #[derive(Debug, Default, Deserialize)]
@@ -40,6 +43,12 @@ pub(super) fn add(execution: &mut Execution, current: &mut Current, task_id: Opt
 
 /// None: it says nothing of it that can be counted.
 fn usage_of(event: &Event) -> Option<Usage> {
+    match event.event_type.as_str() {
+        "report.iteration.completed" => return Some(Usage { iterations: 1, ..Usage::default() }),
+        "report.tool.called" => return Some(Usage { tool_calls: 1, ..Usage::default() }),
+        SUCCESS | AGENT_TURN | AGENT_COMPLETED => {}
+        _ => return None,
+    }
     let told: Told = event.payload.as_ref().and_then(|payload| serde_json::from_str(payload.as_str()).ok())?;
     let tokens = |count: Option<u64>| count.unwrap_or_default();
     let usage = match event.event_type.as_str() {
@@ -49,12 +58,10 @@ fn usage_of(event: &Event) -> Option<Usage> {
             cost_usd: told.cost_usd.unwrap_or_default(),
             ..Usage::default()
         },
-        "report.iteration.completed" => Usage { iterations: 1, ..Usage::default() },
-        "report.tool.called" => Usage { tool_calls: 1, ..Usage::default() },
-        "report.agent_tool.turn" => {
+        AGENT_TURN => {
             Usage { output_tokens: tokens(told.tokens), cost_usd: told.cost.unwrap_or_default(), ..Usage::default() }
         }
-        "report.agent_tool.completed" if told.total_turns.is_none() => {
+        AGENT_COMPLETED if told.total_turns.is_none() => {
             Usage { cost_usd: told.total_cost.unwrap_or_default(), ..Usage::default() }
         }
         _ => return None,
