@@ -8,20 +8,25 @@ use std::sync::Arc;
 use super::branch::ENGINE;
 use super::decision::{invalid, too_large};
 use super::emission::Emission;
+use super::outcome::error_of;
 use super::{Closing, Current, Step, close};
 use crate::channel::Channel;
 use crate::context::Context;
 use crate::data::Data;
 use crate::effect::{Continued, Effect, PendingRef};
+use crate::error_code::ErrorCode;
 use crate::event::Event;
 use crate::execution::{Execution, Queued};
 use crate::json::{self, Json};
 use crate::message_class::MessageClass;
 use crate::outcome::Outcome;
+use crate::status::WorkflowStatus;
 use crate::task::TaskFailure;
 
 /// The event with which a segment begins.
 pub const CONTINUED: &str = "workflow.continued";
+/// Why it does not begin.
+const FAN_OUT_OPEN: &str = "a fan-out is open; what its branches come to would be nobody's";
 
 impl Emission<'_> {
     /// The event with which the next segment begins; its chain of events begins anew.
@@ -39,7 +44,7 @@ impl Emission<'_> {
         }
         // In a branch its scope is open.
         if outcome.fan_out.is_some() || !context.scopes.is_empty() {
-            return Err(invalid("continue_as_new: a fan-out is open; what its branches come to would be nobody's"));
+            return Err(invalid(format!("continue_as_new: {FAN_OUT_OPEN}")));
         }
         let (bytes, cap) = (json::length(data), self.step.limits.payload_max_bytes);
         if bytes > cap {
@@ -63,6 +68,12 @@ pub(super) fn begins(event: &Event) -> bool {
 /// The segment begins: its event takes along what the execution is.
 pub(super) fn begin(execution: &mut Execution, current: &mut Current, step: &Step) {
     let Some(context) = execution.context() else { return };
+    if !context.scopes.is_empty() {
+        // What came between the decision and this has opened it.
+        let error = error_of(ErrorCode::TaskFailed.as_str(), &format!("continue_as_new: {FAN_OUT_OPEN}"));
+        current.closing = Some(Closing { status: WorkflowStatus::Failed, result: None, error: Some(error) });
+        return;
+    }
     let pending = execution.queue.iter().filter(|queued| queued.input.is_none() && queued.logged);
     let pending = pending.map(|q| PendingRef { event_id: q.event.event_id.clone(), depth: q.depth }).collect();
     let data = Json::from(&*context.data);

@@ -148,6 +148,28 @@ fn what_goes_with_no_boundary_is_an_error_of_the_task() {
     }
 }
 
+/// Two tasks decide on one event: the one continues as new, the other fans out behind its back.
+#[test]
+fn a_fan_out_that_opens_before_the_boundary_fails_the_execution() {
+    let begin = doing("begin", STARTED, |event, _| {
+        let new = Outcome::new().continue_as_new();
+        Ok(if event.event_type == STARTED { new } else { Outcome::new() })
+    });
+    let beside = doing("beside", STARTED, |_, _| {
+        Ok(Outcome::new().fan_out(FanOut::new("p").branch("a", NewEvent::new("unheard", json!({})))))
+    });
+    let workflows = Workflows::new().with(Workflow::new("w", "1").task(begin).task(beside));
+    let mut router = MemoryRouter::new(&workflows, Limits::default());
+    router.send("e", 0, &start("e"));
+    router.drain("e");
+    router.commit();
+    router.assert_folded("e");
+    let end = router.log("e").published.last().unwrap().clone();
+    assert_eq!(end.event_type, "workflow.failed");
+    assert!(end.error.unwrap().message.contains("a fan-out is open"));
+    assert_eq!(router.contexts.root("e").unwrap().segment, 0);
+}
+
 #[test]
 fn data_that_fits_no_payload_is_an_error_of_the_task() {
     let begin = doing("begin", STARTED, |_, context| {
