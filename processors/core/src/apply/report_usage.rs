@@ -14,9 +14,6 @@ use crate::usd::Usd;
 
 /// The report that tells how long a task took.
 const SUCCESS: &str = "report.task.success";
-/// The reports of an agent that is called as a tool: a turn of it, and its end.
-const AGENT_TURN: &str = "report.agent_tool.turn";
-const AGENT_COMPLETED: &str = "report.agent_tool.completed";
 
 /// The members of payloads that tell it.
 #[derive(Debug, Default, Deserialize)]
@@ -41,28 +38,28 @@ pub(super) fn add(execution: &mut Execution, current: &mut Current, task_id: Opt
     budget::add(execution, current, task_id.unwrap_or_default(), handling, step);
 }
 
-/// None: it says nothing of it that can be counted.
+/// None: it says nothing of it that can be counted. Only the payload of a report that tells usage is read.
 fn usage_of(event: &Event) -> Option<Usage> {
-    match event.event_type.as_str() {
-        "report.iteration.completed" => return Some(Usage { iterations: 1, ..Usage::default() }),
-        "report.tool.called" => return Some(Usage { tool_calls: 1, ..Usage::default() }),
-        SUCCESS | AGENT_TURN | AGENT_COMPLETED => {}
-        _ => return None,
-    }
-    let told: Told = event.payload.as_ref().and_then(|payload| serde_json::from_str(payload.as_str()).ok())?;
-    let tokens = |count: Option<u64>| count.unwrap_or_default();
+    let told = || -> Option<Told> { serde_json::from_str(event.payload.as_ref()?.as_str()).ok() };
     let usage = match event.event_type.as_str() {
-        SUCCESS => Usage {
-            input_tokens: tokens(told.input_tokens),
-            output_tokens: tokens(told.output_tokens),
-            cost_usd: told.cost_usd.unwrap_or_default(),
-            ..Usage::default()
-        },
-        AGENT_TURN => {
-            Usage { output_tokens: tokens(told.tokens), cost_usd: told.cost.unwrap_or_default(), ..Usage::default() }
+        SUCCESS => {
+            let Told { input_tokens, output_tokens, cost_usd, .. } = told()?;
+            Usage {
+                input_tokens: input_tokens.unwrap_or_default(),
+                output_tokens: output_tokens.unwrap_or_default(),
+                cost_usd: cost_usd.unwrap_or_default(),
+                ..Usage::default()
+            }
         }
-        AGENT_COMPLETED if told.total_turns.is_none() => {
-            Usage { cost_usd: told.total_cost.unwrap_or_default(), ..Usage::default() }
+        "report.iteration.completed" => Usage { iterations: 1, ..Usage::default() },
+        "report.tool.called" => Usage { tool_calls: 1, ..Usage::default() },
+        "report.agent_tool.turn" => {
+            let Told { tokens, cost, .. } = told()?;
+            Usage { output_tokens: tokens.unwrap_or_default(), cost_usd: cost.unwrap_or_default(), ..Usage::default() }
+        }
+        "report.agent_tool.completed" => {
+            let Told { total_cost, total_turns: None, .. } = told()? else { return None };
+            Usage { cost_usd: total_cost.unwrap_or_default(), ..Usage::default() }
         }
         _ => return None,
     };
