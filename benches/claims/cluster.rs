@@ -18,8 +18,10 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// As a broker is run, apart from its memory.
 const JAVA: [&str; 1] = ["-Xmx1g"];
-/// The files of a cell's topics are gone before the next cell is measured.
-const PROPERTIES: [(&str, &str); 1] = [("log.segment.delete.delay.ms", "1000")];
+/// The files of a cell's topics are gone before the next cell is measured; and as Kafka has it by default, a group's
+/// first members are waited for, so that the lanes of a router share the partitions from the beginning.
+const PROPERTIES: [(&str, &str); 2] =
+    [("log.segment.delete.delay.ms", "1000"), ("group.initial.rebalance.delay.ms", "3000")];
 
 /// A broker, or the cluster that `THALWEG_TEST_BROKERS` names.
 pub struct Cluster {

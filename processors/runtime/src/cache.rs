@@ -3,13 +3,17 @@
 //! Records stay as they were written and are read when they are needed: an aborted transaction has nothing to undo
 //! here, and an open execution costs its bytes.
 
-use std::collections::{BTreeMap, HashMap};
+mod inner_records;
+
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_core::context::{Branch, ContextKey, RecordKey, Scope, Stub};
 use thalweg_core::identity::execution_hash;
 use thalweg_core::{Execution, Micros, RecordStore, ScopeStatus, WorkflowStatus};
+
+use inner_records::InnerRecords;
 
 /// Takes a part of a key that is a hash already.
 #[derive(Default)]
@@ -35,21 +39,12 @@ impl Hasher for PassThrough {
 /// A map by execution hash.
 pub type ByExecution<V> = HashMap<u128, V, BuildHasherDefault<PassThrough>>;
 
-/// Branch records of one scope, by name.
-type Branches = BTreeMap<String, Box<[u8]>>;
-
 /// Records of one open execution.
 #[derive(Default)]
 struct OpenRecords {
     root: Option<Box<[u8]>>,
     /// Few executions fan out at any time: the others pay one word for it.
     inner: Option<Box<InnerRecords>>,
-}
-
-#[derive(Default)]
-struct InnerRecords {
-    scopes: BTreeMap<String, Box<[u8]>>,
-    branches: BTreeMap<String, Branches>,
 }
 
 /// An execution hash that takes no room to be aligned.
@@ -148,7 +143,7 @@ impl PartitionCache {
     }
 
     /// Takes in a record that was committed, or read back on restore.
-    pub fn put(&mut self, key: &RecordKey, value: Vec<u8>, schemas: &Schemas) -> Result<(), CodecError> {
+    pub fn put(&mut self, key: &RecordKey, value: &[u8], schemas: &Schemas) -> Result<(), CodecError> {
         match key {
             RecordKey::Root(id) => self.put_root(id, value),
             RecordKey::Inner(key) => return self.put_inner(key, value, schemas),
@@ -156,7 +151,7 @@ impl PartitionCache {
         Ok(())
     }
 
-    fn put_root(&mut self, id: &str, value: Vec<u8>) {
+    fn put_root(&mut self, id: &str, value: &[u8]) {
         let hash = execution_hash(id);
         self.closed.remove(&hash.into());
         self.bytes += value.len();
@@ -164,25 +159,20 @@ impl PartitionCache {
         self.bytes -= old.map_or(0, |old| old.len());
     }
 
-    fn put_inner(&mut self, key: &ContextKey, value: Vec<u8>, schemas: &Schemas) -> Result<(), CodecError> {
+    fn put_inner(&mut self, key: &ContextKey, value: &[u8], schemas: &Schemas) -> Result<(), CodecError> {
         let hash = execution_hash(&key.execution_id);
         // One that failed and has records may go on.
         if self.closed.contains_key(&hash.into()) && !self.open.contains_key(&hash) {
             return Ok(());
         }
         let inner = self.open.entry(hash).or_default().inner.get_or_insert_default();
+        if key.branch.is_none() {
+            let is_open = |bytes: &[u8]| schemas.read_scope(bytes).map(|scope| scope.status == ScopeStatus::Open);
+            let was = inner.scope(&key.scope).map(is_open).transpose()?.unwrap_or(false);
+            self.open_scopes = self.open_scopes + usize::from(is_open(value)?) - usize::from(was);
+        }
         self.bytes += value.len();
-        let old = match &key.branch {
-            Some(branch) => inner.branches.entry(key.scope.clone()).or_default().insert(branch.clone(), value.into()),
-            None => {
-                let is_open = |bytes: &[u8]| schemas.read_scope(bytes).map(|scope| scope.status == ScopeStatus::Open);
-                let was = inner.scopes.get(&key.scope).map(|bytes| is_open(bytes)).transpose()?.unwrap_or(false);
-                let is = is_open(&value)?;
-                self.open_scopes = self.open_scopes + usize::from(is) - usize::from(was);
-                inner.scopes.insert(key.scope.clone(), value.into())
-            }
-        };
-        self.bytes -= old.map_or(0, |old| old.len());
+        self.bytes -= inner.insert(key, value).unwrap_or_default();
         Ok(())
     }
 
@@ -194,10 +184,10 @@ impl PartitionCache {
 
     /// While records are read back: the execution failed, and a record further on may tell that it goes on. What it has
     /// of scopes and branches stays until [`PartitionCache::drop_orphans`]; with its root record it stays for a redrive.
-    pub fn fail(&mut self, id: &str, stub: Stub, root: Option<Vec<u8>>) {
+    pub fn fail(&mut self, id: &str, stub: Stub, root: Option<&[u8]>) {
         let hash = execution_hash(id);
         self.closed.insert(hash.into(), PackedStub::new(stub));
-        self.bytes += root.as_ref().map_or(0, Vec::len);
+        self.bytes += root.map_or(0, <[u8]>::len);
         let old = std::mem::replace(&mut self.open.entry(hash).or_default().root, root.map(Into::into));
         self.bytes -= old.map_or(0, |old| old.len());
     }
@@ -213,11 +203,7 @@ impl PartitionCache {
             RecordKey::Inner(key) => {
                 let Some(records) = self.open.get_mut(&execution_hash(&key.execution_id)) else { return };
                 let Some(inner) = &mut records.inner else { return };
-                let old = match &key.branch {
-                    Some(branch) => inner.branches.get_mut(&key.scope).and_then(|branches| branches.remove(branch)),
-                    None => inner.scopes.remove(&key.scope),
-                };
-                self.bytes -= old.map_or(0, |old| old.len());
+                self.bytes -= inner.remove(key).unwrap_or_default();
             }
         }
     }
@@ -226,12 +212,9 @@ impl PartitionCache {
         let Some(records) = self.open.remove(&hash) else { return };
         self.bytes -= records.root.map_or(0, |root| root.len());
         let Some(inner) = records.inner else { return };
-        for scope in inner.scopes.values() {
-            self.bytes -= scope.len();
-            let open = schemas.read_scope(scope).is_ok_and(|scope| scope.status == ScopeStatus::Open);
-            self.open_scopes -= usize::from(open);
-        }
-        self.bytes -= inner.branches.values().flat_map(Branches::values).map(|branch| branch.len()).sum::<usize>();
+        let is_open = |scope: &&[u8]| schemas.read_scope(scope).is_ok_and(|scope| scope.status == ScopeStatus::Open);
+        self.open_scopes -= inner.scopes().filter(is_open).count();
+        self.bytes -= inner.bytes();
     }
 
     /// Is there a record of this execution, so that it is open, or wanted by a redrive?
@@ -292,16 +275,16 @@ impl CachedRecords<'_> {
 
 impl RecordStore for CachedRecords<'_> {
     fn scope(&self, _: &str, scope: &str) -> Option<Scope> {
-        self.schemas.read_scope(self.inner()?.scopes.get(scope)?).ok()
+        self.schemas.read_scope(self.inner()?.scope(scope)?).ok()
     }
 
     fn branch(&self, _: &str, scope: &str, branch: &str) -> Option<Branch> {
-        self.schemas.read_branch(self.inner()?.branches.get(scope)?.get(branch)?).ok()
+        self.schemas.read_branch(self.inner()?.branch(scope, branch)?).ok()
     }
 
     fn branches(&self, _: &str, scope: &str) -> Vec<Branch> {
-        let branches = self.inner().and_then(|inner| inner.branches.get(scope));
-        branches.map_or_else(Vec::new, |all| all.values().filter_map(|b| self.schemas.read_branch(b).ok()).collect())
+        let branches = self.inner().into_iter().flat_map(|inner| inner.branches(scope));
+        branches.filter_map(|branch| self.schemas.read_branch(branch).ok()).collect()
     }
 }
 
@@ -334,9 +317,9 @@ mod tests {
     fn restored(wanted: bool, after: impl FnOnce(&mut PartitionCache, &Schemas)) -> (PartitionCache, Schemas) {
         let (mut cache, schemas) = (PartitionCache::default(), Schemas::new().unwrap());
         let key = ContextKey { execution_id: "e".to_owned(), scope: "s".to_owned(), branch: None };
-        cache.put(&RecordKey::Inner(key), schemas.write_scope(&scope_record()).unwrap(), &schemas).unwrap();
+        cache.put(&RecordKey::Inner(key), &schemas.write_scope(&scope_record()).unwrap(), &schemas).unwrap();
         let failed = root(WorkflowStatus::Failed);
-        cache.fail("e", Stub::of(&failed), wanted.then(|| schemas.write_context(&failed).unwrap()));
+        cache.fail("e", Stub::of(&failed), wanted.then(|| schemas.write_context(&failed).unwrap()).as_deref());
         after(&mut cache, &schemas);
         cache.drop_orphans(&schemas);
         (cache, schemas)
@@ -346,7 +329,7 @@ mod tests {
     fn a_failed_execution_that_goes_on_has_the_scopes_from_before() {
         let (cache, schemas) = restored(false, |cache, schemas| {
             let running = schemas.write_context(&root(WorkflowStatus::Running)).unwrap();
-            cache.put(&RecordKey::Root("e".to_owned()), running, schemas).unwrap();
+            cache.put(&RecordKey::Root("e".to_owned()), &running, schemas).unwrap();
         });
         assert!(!cache.execution("e", execution_hash("e"), &schemas).unwrap().is_closed());
         assert!(

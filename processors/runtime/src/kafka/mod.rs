@@ -118,11 +118,11 @@ pub trait Kafka {
     /// Where it can't be assigned.
     fn read_contexts(&mut self, partition: i32) -> Result<(), KafkaFault>;
 
-    /// The next record of the contexts partitions that are read, or the news that one was read to its end.
+    /// Gives the next record of the contexts partitions that are read to `take`, or tells that one was read to its end.
     ///
     /// # Errors
     /// Where the client can't go on.
-    fn poll_contexts(&mut self, timeout: Duration) -> Result<ContextsPolled, KafkaFault>;
+    fn poll_contexts(&mut self, timeout: Duration, take: TakeContext) -> Result<ContextsPolled, KafkaFault>;
 
     /// Stops reading a contexts partition.
     ///
@@ -187,11 +187,14 @@ impl InboxMessage {
     }
 }
 
+/// Takes a record of the contexts as it lies in the client's memory: partition, key, value (none: a tombstone).
+pub type TakeContext<'a> = &'a mut dyn FnMut(i32, &[u8], Option<&[u8]>);
+
 /// What polling the contexts came to.
 #[derive(Debug)]
 pub enum ContextsPolled {
-    /// A record: partition, key, value (none: a tombstone).
-    Record(i32, Vec<u8>, Option<Vec<u8>>),
+    /// A record was taken.
+    Taken,
     /// The partition was read to its end.
     End(i32),
     /// Nothing.

@@ -13,13 +13,15 @@ use super::listener::{Change, EndIsNoError, Generation, RebalanceListener};
 use super::not_authorized::{NotAuthorized, is_denied};
 use super::restore_reader::RestoreReader;
 use super::transaction::{Forwarder, Transactions};
-use super::{ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, OutgoingRef, Polled};
+use super::{ContextsPolled, Ended, InboxMessage, Kafka, KafkaFault, OutgoingRef, Polled, TakeContext};
 
 /// How long a request for offsets may take before the lane goes round again.
 const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one look for stable committed offsets lasts: while another owner's transaction is open there are none, and
 /// what is served already must not wait for it.
 const COMMITTED_TIMEOUT: Duration = Duration::from_millis(500);
+/// What the reader of contexts fetches ahead of the lane: what a restore takes beside them stays taken.
+const RESTORE_QUEUE_KBYTES: &str = "8192";
 /// How long a seek may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -100,6 +102,9 @@ impl RdKafka {
             // The end of a partition is told by an empty answer: it should not be waited for.
             .set("fetch.wait.max.ms", "10")
             .set("auto.offset.reset", "earliest");
+        if restore.get("queued.max.messages.kbytes").is_none() {
+            restore.set("queued.max.messages.kbytes", RESTORE_QUEUE_KBYTES);
+        }
         let kafka = RdKafka {
             uncommitted: uncommitted.create_with_context(EndIsNoError::of("reader of offsets")).map_err(fatal)?,
             restore: RestoreReader::new(
@@ -289,8 +294,8 @@ impl Kafka for RdKafka {
         self.restore.read(partition)
     }
 
-    fn poll_contexts(&mut self, timeout: Duration) -> Result<ContextsPolled, KafkaFault> {
-        self.restore.poll(timeout)
+    fn poll_contexts(&mut self, timeout: Duration, take: TakeContext) -> Result<ContextsPolled, KafkaFault> {
+        self.restore.poll(timeout, take)
     }
 
     fn leave_contexts(&mut self, partition: i32) -> Result<(), KafkaFault> {

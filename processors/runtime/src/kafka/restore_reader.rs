@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::listener::EndIsNoError;
 use super::rdkafka_client::{judged, retriable};
-use super::{ContextsPolled, KafkaFault, NotAuthorized};
+use super::{ContextsPolled, KafkaFault, NotAuthorized, TakeContext};
 
 /// A consumer without subscription, read_committed.
 pub(super) struct RestoreReader {
@@ -52,16 +52,15 @@ impl RestoreReader {
         Ok(list)
     }
 
-    pub fn poll(&mut self, timeout: Duration) -> Result<ContextsPolled, KafkaFault> {
+    pub fn poll(&mut self, timeout: Duration, take: TakeContext) -> Result<ContextsPolled, KafkaFault> {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.consumer.poll(left) {
                 None => return Ok(ContextsPolled::Idle),
                 Some(Ok(message)) => {
-                    let key = message.key().unwrap_or_default().to_vec();
-                    let value = message.payload().map(<[u8]>::to_vec);
-                    return Ok(ContextsPolled::Record(message.partition(), key, value));
+                    take(message.partition(), message.key().unwrap_or_default(), message.payload());
+                    return Ok(ContextsPolled::Taken);
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(ContextsPolled::End(partition)),
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {

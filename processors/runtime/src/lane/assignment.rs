@@ -63,13 +63,15 @@ impl<K: Kafka> Lane<K> {
         let until = Instant::now() + if restores { RESTORE_SLICE } else { SWEEP_SLICE };
         while self.partitions.values().any(|p| matches!(p.phase, Phase::Reading(_)) || p.sweep.reads()) {
             let left = until.saturating_duration_since(Instant::now());
-            match self.kafka.poll_contexts(left).map_err(LaneError::Kafka)? {
-                ContextsPolled::Idle => break,
-                ContextsPolled::Record(number, key, value) => {
-                    if let Some(partition) = self.partitions.get_mut(&number) {
-                        partition.take(&key, value, &self.fixtures.schemas)?;
-                    }
+            let mut taken = Ok(());
+            let take = &mut |number: i32, key: &[u8], value: Option<&[u8]>| {
+                if let Some(partition) = self.partitions.get_mut(&number) {
+                    taken = partition.take(key, value, &self.fixtures.schemas);
                 }
+            };
+            match self.kafka.poll_contexts(left, take).map_err(LaneError::Kafka)? {
+                ContextsPolled::Idle => break,
+                ContextsPolled::Taken => taken?,
                 ContextsPolled::End(number) => {
                     self.swept(number)?;
                     self.restored(number)?;

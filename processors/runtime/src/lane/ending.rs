@@ -54,7 +54,7 @@ impl<K: Kafka> Lane<K> {
         // Of an execution that has closed no more than its stub is kept: its records need not pass through the cache.
         for (number, key, value) in batch.changed() {
             if let Some(partition) = self.partitions.get_mut(&number) {
-                partition.cache.put(key, value.to_vec(), &schemas).map_err(LaneError::Record)?;
+                partition.cache.put(key, value, &schemas).map_err(LaneError::Record)?;
             }
         }
         for (number, hash, id, stub) in batch.closed() {

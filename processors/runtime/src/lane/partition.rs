@@ -169,7 +169,7 @@ impl Partition {
     }
 
     /// Takes in a record of the contexts: on restore, or for a sweep.
-    pub fn take(&mut self, key: &[u8], value: Option<Vec<u8>>, schemas: &Schemas) -> Result<(), LaneError> {
+    pub fn take(&mut self, key: &[u8], value: Option<&[u8]>, schemas: &Schemas) -> Result<(), LaneError> {
         let Phase::Reading(reading) = &mut self.phase else {
             self.sweep.take(key, &self.cache, schemas);
             return Ok(());
@@ -188,7 +188,7 @@ impl Partition {
         let RecordKey::Root(id) = &key else {
             return self.cache.put(&key, value, schemas).map_err(unreadable);
         };
-        let context = schemas.read_context(&value).map_err(unreadable)?;
+        let context = schemas.read_context(value).map_err(unreadable)?;
         // An adoption writes every context of the partition anew, without an offset; what was before it is of another
         // inbox.
         reading.newest_applied = match context.applied_offset {
