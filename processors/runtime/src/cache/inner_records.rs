@@ -7,7 +7,8 @@ use std::ops::Bound;
 
 use thalweg_core::context::ContextKey;
 
-/// Between scope and branch; no name has it.
+/// Between scope and branch. The id of a scope is a UUID that the engine derives, so that the first one ends it,
+/// whatever the branch is named.
 const SEPARATOR: u8 = 0;
 /// Bytes before the key: its length.
 const LENGTH_BYTES: usize = size_of::<u32>();

@@ -55,9 +55,19 @@ impl KafkaSettings {
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
             .set("retry.backoff.ms", "5");
-        if config.get("fetch.queue.backoff.ms").is_none() {
-            config.set("fetch.queue.backoff.ms", "5");
-        }
+        set_unless_given(&mut config, "fetch.queue.backoff.ms", "5");
+        config
+    }
+
+    fn reader_of_contexts(&self) -> ClientConfig {
+        let mut config = self.consumer();
+        config
+            .set("group.id", format!("{}.restore", self.group))
+            .set("enable.partition.eof", "true")
+            // The end of a partition is told by an empty answer: it should not be waited for.
+            .set("fetch.wait.max.ms", "10")
+            .set("auto.offset.reset", "earliest");
+        set_unless_given(&mut config, "queued.max.messages.kbytes", RESTORE_QUEUE_KBYTES);
         config
     }
 
@@ -69,6 +79,13 @@ impl KafkaSettings {
             .set("session.timeout.ms", self.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (self.session_timeout_ms / 10).clamp(100, 3000).to_string());
         config
+    }
+}
+
+/// Sets what the user's own settings leave open.
+fn set_unless_given(config: &mut ClientConfig, name: &str, value: &str) {
+    if config.get(name).is_none() {
+        config.set(name, value);
     }
 }
 
@@ -95,20 +112,13 @@ impl RdKafka {
             settings.member().create_with_context(RebalanceListener::default()).map_err(fatal)?;
         let mut uncommitted = settings.consumer();
         uncommitted.set("isolation.level", "read_uncommitted").set("group.id", format!("{}.restore", settings.group));
-        let mut restore = settings.consumer();
-        restore
-            .set("group.id", format!("{}.restore", settings.group))
-            .set("enable.partition.eof", "true")
-            // The end of a partition is told by an empty answer: it should not be waited for.
-            .set("fetch.wait.max.ms", "10")
-            .set("auto.offset.reset", "earliest");
-        if restore.get("queued.max.messages.kbytes").is_none() {
-            restore.set("queued.max.messages.kbytes", RESTORE_QUEUE_KBYTES);
-        }
         let kafka = RdKafka {
             uncommitted: uncommitted.create_with_context(EndIsNoError::of("reader of offsets")).map_err(fatal)?,
             restore: RestoreReader::new(
-                restore.create_with_context(EndIsNoError::of("reader of contexts")).map_err(fatal)?,
+                settings
+                    .reader_of_contexts()
+                    .create_with_context(EndIsNoError::of("reader of contexts"))
+                    .map_err(fatal)?,
                 settings.contexts.clone(),
             ),
             transactions,
@@ -327,5 +337,30 @@ fn owned(message: &BorrowedMessage) -> InboxMessage {
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_sets_of_the_fetches_stands() {
+        let settings = |client: ClientConfig| KafkaSettings {
+            client,
+            inbox: "inbox".to_owned(),
+            contexts: "contexts".to_owned(),
+            group: "group".to_owned(),
+            transactional_id: "id".to_owned(),
+            transaction_timeout_ms: 1,
+            session_timeout_ms: 1,
+            message_max_bytes: 1,
+        };
+        for (name, default) in [("queued.max.messages.kbytes", RESTORE_QUEUE_KBYTES), ("fetch.queue.backoff.ms", "5")] {
+            assert_eq!(settings(ClientConfig::new()).reader_of_contexts().get(name), Some(default));
+            let mut own = ClientConfig::new();
+            own.set(name, "77");
+            assert_eq!(settings(own).reader_of_contexts().get(name), Some("77"), "{name}");
+        }
     }
 }
