@@ -19,7 +19,8 @@ fn member(namespace: &Namespace, client_id: &str) -> BaseConsumer {
         .set("client.id", client_id)
         .set("group.id", namespace.topics.group())
         .set("enable.auto.commit", "false")
-        .set("partition.assignment.strategy", "cooperative-sticky")
+        // Not cooperative: such a member joins anew only when it is polled, so that a test can hold a rebalance up.
+        .set("partition.assignment.strategy", "range")
         .set("session.timeout.ms", "30000");
     client.create().unwrap()
 }
