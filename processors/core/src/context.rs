@@ -1,18 +1,26 @@
-//! What is kept of an execution: its root record, its scopes and its branches, as the schemas describe them.
+//! What is kept of an execution: its root record, as its schema describes it, and beside it its scopes and branches.
+
+mod record_key;
+mod scope;
+mod stub;
+mod tracked_task;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+pub use record_key::{ContextKey, RecordKey};
+pub use scope::{Branch, Scope};
+pub use stub::Stub;
+pub use tracked_task::{PlanProgress, TrackedTask};
+
 use crate::budget::Used;
 use crate::child::ParentClosePolicy;
 use crate::data::Data;
 use crate::event::Micros;
-use crate::join_policy::{BranchCounts, JoinPolicy};
-use crate::json::Json;
 use crate::limits::INPUT_IDS_MAX;
 use crate::original_record::OriginalRecord;
-use crate::status::{BranchStatus, ReportedStatus, ScopeStatus, TaskStatus, WorkflowStatus};
+use crate::status::{ReportedStatus, TaskStatus, WorkflowStatus};
 use crate::timer::{Timer, TimerEvent};
 
 /// The root record of an execution (`schemas/context.avsc`).
@@ -219,52 +227,6 @@ pub struct TaskState {
     pub failures: i32,
 }
 
-/// A task that is worked on elsewhere, as it was last reported.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the schema describes each field")]
-pub struct TrackedTask {
-    pub task_id: String,
-    pub status: ReportedStatus,
-    pub attempt: i32,
-    pub failures: i32,
-    #[serde(default)]
-    pub plan_id: Option<String>,
-}
-
-/// How far a plan is: its tasks, and what has become of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlanProgress {
-    /// The plan.
-    pub plan_id: String,
-    /// Tasks that are known of it.
-    pub total: usize,
-    /// Those that succeeded or were skipped.
-    pub done: usize,
-    /// Those that failed, timed out or were canceled, and are not to be tried again as far as is known.
-    pub failed: usize,
-    /// The others.
-    pub open: usize,
-}
-
-impl TrackedTask {
-    /// One that nothing was heard of.
-    pub fn new(task_id: &str) -> TrackedTask {
-        TrackedTask {
-            task_id: task_id.to_owned(),
-            status: ReportedStatus::Pending,
-            attempt: 1,
-            failures: 0,
-            plan_id: None,
-        }
-    }
-
-    /// Bytes of its record, roughly.
-    pub fn bytes(&self) -> usize {
-        let plan = self.plan_id.as_ref().map_or(0, String::len);
-        plan + self.task_id.len() + self.status.as_str().len() + 2 * size_of::<i32>()
-    }
-}
-
 /// An open wait for an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the schema describes each field")]
@@ -374,114 +336,4 @@ pub struct BranchOpening {
     pub ordinal: i32,
     #[serde(default)]
     pub ends_on: Option<String>,
-}
-
-/// One fan-out (`schemas/scope.avsc`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the schema describes each field")]
-pub struct Scope {
-    pub execution_id: String,
-    pub scope: String,
-    pub name: String,
-    #[serde(default)]
-    pub parent_scope: Option<String>,
-    #[serde(default)]
-    pub parent_branch: Option<String>,
-    pub policy: JoinPolicy,
-    pub status: ScopeStatus,
-    pub total: i32,
-    pub succeeded: i32,
-    pub failed: i32,
-    #[serde(default)]
-    pub not_required: Vec<String>,
-    pub completed_event: String,
-    pub failed_event: String,
-    #[serde(default)]
-    pub correlation_id: Option<String>,
-    pub opened_by: String,
-    #[serde(default)]
-    pub canceled: bool,
-    #[serde(default)]
-    pub to_begin: i32,
-    #[serde(default)]
-    pub items: Vec<String>,
-}
-
-impl Scope {
-    /// How many branches it has, and what has become of them.
-    pub fn counts(&self) -> BranchCounts {
-        BranchCounts { total: self.total, succeeded: self.succeeded, failed: self.failed }
-    }
-}
-
-/// One branch of a scope (`schemas/branch.avsc`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the schema describes each field")]
-pub struct Branch {
-    pub execution_id: String,
-    pub scope: String,
-    pub branch: String,
-    pub ordinal: i32,
-    pub status: BranchStatus,
-    #[serde(default)]
-    pub handled: bool,
-    #[serde(default)]
-    pub open_scopes: i32,
-    #[serde(default)]
-    pub ends_on: Option<String>,
-    #[serde(default)]
-    pub result: Option<Json>,
-}
-
-/// Key of a record in the contexts topic.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RecordKey {
-    /// The root record: the key is the execution_id itself.
-    Root(String),
-    /// A scope or, with a branch, a branch: the key is an Avro `ContextKey`.
-    Inner(ContextKey),
-}
-
-/// Key of a scope's or branch's record (`schemas/context_key.avsc`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the schema describes each field")]
-pub struct ContextKey {
-    pub execution_id: String,
-    pub scope: String,
-    #[serde(default)]
-    pub branch: Option<String>,
-}
-
-/// What a router remembers of a closed execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stub {
-    /// How it ended.
-    pub status: WorkflowStatus,
-    /// When, in microseconds since the epoch.
-    pub completed_at: Micros,
-    /// Inbox offset of the newest input taken in.
-    pub applied_offset: i64,
-    /// First 8 bytes of the start's input id: a re-sent start is a duplicate.
-    pub start_hash: u64,
-}
-
-impl Stub {
-    /// What is left of `context` in memory once it is closed.
-    pub fn of(context: &Context) -> Stub {
-        Stub {
-            status: context.status,
-            completed_at: context.completed_at.unwrap_or(context.updated_at),
-            applied_offset: context.applied_offset,
-            start_hash: start_hash(&context.start_id),
-        }
-    }
-
-    /// Is `input_id` that of the start which opened it?
-    pub fn started_by(&self, input_id: &[u8; 16]) -> bool {
-        self.start_hash == start_hash(input_id)
-    }
-}
-
-fn start_hash(id: &[u8]) -> u64 {
-    id.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
