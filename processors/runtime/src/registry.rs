@@ -39,10 +39,37 @@ struct Reader {
     consumer: BaseConsumer,
     /// The next offset to read.
     position: i64,
+    /// Does it fetch? Only while it is behind the end.
+    fetches: bool,
     /// Schemas that were seen, in this read or an earlier one.
     registered: HashSet<Fingerprint>,
     /// How often partitions of the inbox were replaced.
     replaced: BTreeMap<i32, u32>,
+}
+
+impl Reader {
+    /// Fetches from its position on, until [`Reader::rest`].
+    fn fetch(&mut self, topic: &str) -> Result<(), KafkaError> {
+        if !self.fetches {
+            self.consumer.incremental_assign(&self.list(topic)?)?;
+            self.fetches = true;
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self, topic: &str) -> Result<(), KafkaError> {
+        if self.fetches {
+            self.consumer.incremental_unassign(&self.list(topic)?)?;
+            self.fetches = false;
+        }
+        Ok(())
+    }
+
+    fn list(&self, topic: &str) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Offset(self.position))?;
+        Ok(list)
+    }
 }
 
 impl Registry {
@@ -61,13 +88,17 @@ impl Registry {
         config
             .set("group.id", format!("{topic}.reader"))
             .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest");
+            .set("auto.offset.reset", "earliest")
+            // A fetch that finds nothing holds up the question for the end that the next look begins with.
+            .set("fetch.wait.max.ms", "10");
         let consumer: BaseConsumer = config.create()?;
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, 0, Offset::Beginning)?;
-        consumer.assign(&list)?;
-        let reader =
-            Mutex::new(Reader { consumer, position: 0, registered: HashSet::new(), replaced: BTreeMap::new() });
+        let reader = Mutex::new(Reader {
+            consumer,
+            position: 0,
+            fetches: false,
+            registered: HashSet::new(),
+            replaced: BTreeMap::new(),
+        });
         let registry = Registry { schemas, topic: topic.to_owned(), client, patience, reader };
         registry.read_to_end(patience)?;
         Ok(registry)
@@ -131,6 +162,7 @@ impl Registry {
         let deadline = Instant::now() + patience;
         let end = self.end(&reader.consumer, deadline)?;
         while reader.position < end {
+            reader.fetch(&self.topic)?;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
@@ -151,7 +183,7 @@ impl Registry {
             reader.replaced.extend(replaced);
             reader.position = position;
         }
-        Ok(())
+        reader.rest(&self.topic)
     }
 
     /// Its end offset.
@@ -266,6 +298,24 @@ mod tests {
             cluster.request_errors(request, &[NOT_LEADER; 6]);
         }
         assert_eq!(open().unwrap().reader().registered.len(), Schemas::to_register().len());
+    }
+
+    #[test]
+    fn a_look_goes_on_where_the_last_one_ended_and_nothing_is_fetched_between() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("registry", 1, 1).unwrap();
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", cluster.bootstrap_servers());
+        let open = || Registry::open(client.clone(), "registry", Arc::new(Schemas::new().unwrap()), PATIENCE).unwrap();
+        let (reader, writer) = (open(), open());
+        let count = Schemas::to_register().len();
+        for look in 1..=3 {
+            writer.write(&Schemas::to_register()).unwrap();
+            reader.refresh().unwrap();
+            let state = reader.reader();
+            assert_eq!((state.position, state.registered.len()), ((look * count) as i64, count));
+            assert_eq!(state.consumer.assignment().unwrap().count(), 0, "partitions that are fetched");
+        }
     }
 
     #[test]
