@@ -48,7 +48,8 @@ struct Reader {
 }
 
 impl Reader {
-    /// Fetches from its position on, until [`Reader::rest`].
+    /// Fetches from its position on, until [`Reader::rest`]; so after a look that failed, for librdkafka 2.12 may not
+    /// survive the stop of a partition that has not begun (its issue 5573).
     fn fetch(&mut self, topic: &str) -> Result<(), KafkaError> {
         if !self.fetches {
             self.consumer.incremental_assign(&self.list(topic)?)?;
@@ -281,33 +282,38 @@ mod tests {
     /// Longer than all the errors take.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// What a broker answers that does not know yet that it leads.
-    #[test]
-    fn a_topic_without_a_leader_is_asked_again() {
-        const NOT_LEADER: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("registry", 1, 1).unwrap();
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", cluster.bootstrap_servers()).set("fetch.wait.max.ms", "5");
-        for request in [RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Produce, RDKafkaApiKey::Fetch] {
-            cluster.request_errors(request, &[NOT_LEADER; 6]);
-        }
-        let open = || Registry::open(client.clone(), "registry", Arc::new(Schemas::new().unwrap()), PATIENCE);
-        open().unwrap().register_schemas().unwrap();
-        for request in [RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Fetch] {
-            cluster.request_errors(request, &[NOT_LEADER; 6]);
-        }
-        assert_eq!(open().unwrap().reader().registered.len(), Schemas::to_register().len());
-    }
-
-    #[test]
-    fn a_look_goes_on_where_the_last_one_ended_and_nothing_is_fetched_between() {
+    /// A cluster with an empty registry, and a client of it.
+    fn cluster() -> (MockCluster<'static, rdkafka::producer::DefaultProducerContext>, ClientConfig) {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("registry", 1, 1).unwrap();
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", cluster.bootstrap_servers());
-        let open = || Registry::open(client.clone(), "registry", Arc::new(Schemas::new().unwrap()), PATIENCE).unwrap();
-        let (reader, writer) = (open(), open());
+        (cluster, client)
+    }
+
+    fn open(client: &ClientConfig) -> Result<Registry, KafkaError> {
+        Registry::open(client.clone(), "registry", Arc::new(Schemas::new().unwrap()), PATIENCE)
+    }
+
+    /// What a broker answers that does not know yet that it leads.
+    #[test]
+    fn a_topic_without_a_leader_is_asked_again() {
+        const NOT_LEADER: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        let (cluster, client) = cluster();
+        for request in [RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Produce, RDKafkaApiKey::Fetch] {
+            cluster.request_errors(request, &[NOT_LEADER; 6]);
+        }
+        open(&client).unwrap().register_schemas().unwrap();
+        for request in [RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Fetch] {
+            cluster.request_errors(request, &[NOT_LEADER; 6]);
+        }
+        assert_eq!(open(&client).unwrap().reader().registered.len(), Schemas::to_register().len());
+    }
+
+    #[test]
+    fn a_look_goes_on_where_the_last_one_ended_and_nothing_is_fetched_between() {
+        let (_cluster, client) = cluster();
+        let (reader, writer) = (open(&client).unwrap(), open(&client).unwrap());
         let count = Schemas::to_register().len();
         for look in 1..=3 {
             writer.write(&Schemas::to_register()).unwrap();
