@@ -12,11 +12,13 @@ use crate::status::{BranchStatus, ScopeStatus, TaskStatus, WorkflowStatus};
 use crate::timer::Timer;
 
 /// One change. The field of an event that records it holds the variant's name as `kind` and its fields as `json`.
+///
+/// A change is handed on several times: what is large is in a box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "json", rename_all = "snake_case")]
 pub enum Effect {
     /// The execution began; its data is the payload of the event.
-    Created(Created),
+    Created(Box<Created>),
     /// A task changed `data`: an RFC 7396 merge patch.
     Patch(Map<String, Value>),
     /// The status changed without closing.
@@ -24,7 +26,7 @@ pub enum Effect {
     /// A task was tried.
     Task(TaskState),
     /// A wait was opened.
-    WaitAdded(Wait),
+    WaitAdded(Box<Wait>),
     /// A wait was answered.
     WaitTaken(WaitTaken),
     /// A task fanned out.
@@ -40,7 +42,7 @@ pub enum Effect {
     /// More branches of a for-each begin.
     BranchesBegun(BranchesBegun),
     /// A task used something up.
-    Used(UsedMore),
+    Used(Box<UsedMore>),
     /// A limit was run into, and told.
     LimitReached(LimitReached),
     /// The event came when its branch or scope was done: it changes nothing.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::json::Json;
@@ -112,15 +113,23 @@ impl Event {
         self.payload.as_ref().map(Json::value).unwrap_or_default()
     }
 
+    /// The payload as what it is read for; that of null where there is none. What is not asked for is not kept.
+    ///
+    /// # Errors
+    /// Where the payload does not have the shape.
+    pub fn payload_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.payload.as_ref().map_or("null", Json::as_str))
+    }
+
     /// The branch that it belongs to, where it belongs to one: scope and name.
     pub fn place(&self) -> Option<(&str, &str)> {
         Some((self.scope.as_deref()?, self.branch.as_deref()?))
     }
 
     /// An event caused by this one: it inherits who and what it belongs to, not what it says.
-    pub fn follow_up(&self, event_type: &str) -> Event {
+    pub fn follow_up(&self, event_type: impl Into<String>) -> Event {
         Event {
-            event_type: event_type.to_owned(),
+            event_type: event_type.into(),
             execution_id: self.execution_id.clone(),
             workflow_id: self.workflow_id.clone(),
             workflow_version: self.workflow_version.clone(),

@@ -21,7 +21,7 @@ pub struct Outcome {
     /// Events for this execution, handled after this one in this order.
     pub emit: Vec<NewEvent>,
     /// Branches to work on side by side.
-    pub fan_out: Option<FanOut>,
+    pub fan_out: Option<Box<FanOut>>,
     /// Events from outside that the execution now waits for.
     pub wait_for: Vec<WaitFor>,
     /// Events of this execution for a later time.
@@ -42,7 +42,7 @@ pub struct Outcome {
     /// What the handling used up.
     pub usage: Option<Usage>,
     /// What people are asked before the execution goes on.
-    pub interrupt: Option<Interrupt>,
+    pub interrupt: Option<Box<Interrupt>>,
     /// The execution goes on from its start, under its id, with its data and what it waits for: `workflow.continued` is
     /// handled by the tasks that handle `workflow.started`, after what was emitted before it.
     pub continue_as_new: bool,
@@ -62,7 +62,7 @@ impl Outcome {
 
     /// Fans out.
     pub fn fan_out(mut self, fan_out: FanOut) -> Outcome {
-        self.fan_out = Some(fan_out);
+        self.fan_out = Some(Box::new(fan_out));
         self
     }
 
@@ -110,7 +110,7 @@ impl Outcome {
 
     /// Asks people, and waits for their decision.
     pub fn interrupt(mut self, interrupt: Interrupt) -> Outcome {
-        self.interrupt = Some(interrupt);
+        self.interrupt = Some(Box::new(interrupt));
         self
     }
 

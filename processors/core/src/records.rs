@@ -52,7 +52,7 @@ impl Records {
     /// Folds one effect of `event`.
     pub fn fold(&mut self, effect: Effect, event: &Event) {
         match effect {
-            Effect::Created(created) => self.create(created, event),
+            Effect::Created(created) => self.create(*created, event),
             Effect::Continued(continued) => self.go_on(*continued, event),
             Effect::ScopeOpened(scope) => self.open_scope(*scope),
             Effect::BranchOpened(opened) => self.open_branch(opened, event),
@@ -218,7 +218,7 @@ fn fold_root(context: &mut Context, effect: Effect, event: &Event) {
             None => context.tasks.push(tried),
         },
         Effect::WaitAdded(wait) => {
-            context.waits.push(wait);
+            context.waits.push(*wait);
             context.stalled = false;
         }
         Effect::WaitTaken(taken) => context.waits.retain(|wait| wait.wait_id != taken.wait_id),

@@ -44,7 +44,7 @@ pub(super) fn add(execution: &mut Execution, current: &mut Current, task_id: &st
     let known = agent.as_ref().is_none_or(|agent| context.used.iter().any(|used| used.agent.as_ref() == Some(agent)));
     // Beyond so many agents only the execution is counted for.
     let agent = agent.filter(|_| known || context.used.len() <= AGENTS_MAX);
-    current.add(execution, Effect::Used(UsedMore { agent: agent.clone(), usage, failed, wall_time_micros }));
+    current.add(execution, Effect::Used(Box::new(UsedMore { agent: agent.clone(), usage, failed, wall_time_micros })));
     let budgets = budgets(execution, step);
     for of in std::iter::once(None).chain(agent.map(Some)) {
         let budget = match &of {

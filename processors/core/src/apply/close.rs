@@ -34,7 +34,7 @@ pub(super) fn chain_exceeded(step: &Step) -> Closing {
 /// Ends the execution with the event that is being handled.
 pub(super) fn close(
     execution: &mut Execution,
-    mut current: Current,
+    mut current: Box<Current>,
     closing: Closing,
     step: &Step,
     actions: &mut Vec<Action>,

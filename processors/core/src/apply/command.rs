@@ -54,7 +54,8 @@ pub(super) fn carry_out(
         event.correlation_id.get_or_insert_with(|| context.correlation_id.clone());
     }
     let reason = reason(&event);
-    publication::publish(execution, Current::of_input(event.clone(), 0, Some(inbound.input)), actions);
+    let current = Current::of_input(event.clone(), 0, Some(inbound.input));
+    publication::publish(execution, Box::new(current), actions);
     let status = match command {
         WorkflowCommand::Cancel => {
             let message = reason.as_ref().map_or_else(|| "canceled".to_owned(), |reason| format!("canceled: {reason}"));
@@ -98,7 +99,7 @@ pub(super) fn park(execution: &mut Execution, inbound: Inbound, step: &Step, act
     handle::number(execution, Arc::make_mut(&mut event), step);
     let is_log = event.message_class == MessageClass::Log.as_str();
     let place = handle::place(execution, Arc::make_mut(&mut event), !is_log, step);
-    let mut current = Current::of_input(Arc::clone(&event), 0, input);
+    let mut current = Box::new(Current::of_input(Arc::clone(&event), 0, input));
     let mut told = None;
     if let Some(child) = place.ends {
         told = child::told(execution, &event, &child, step);

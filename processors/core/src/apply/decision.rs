@@ -39,7 +39,7 @@ pub(super) struct Decision {
     result: Option<Json>,
     branch_end: Option<Ending>,
     pub usage: Option<Usage>,
-    asked: Option<Event>,
+    asked: Option<Box<Event>>,
     /// The starts of children.
     starts: Vec<Event>,
 }
@@ -58,7 +58,7 @@ impl Decision {
         }
         current.emitted.extend(self.emitted);
         execution.timer_events.extend(self.kept);
-        current.remarks.extend(self.asked);
+        current.remarks.extend(self.asked.map(|asked| *asked));
         actions.extend(self.starts.into_iter().map(|start| Action::Send(Box::new(start))));
         if self.result.is_some() {
             current.last_result = self.result;
@@ -134,7 +134,7 @@ struct Made {
     emitted: Vec<Queued>,
     kept: Vec<(String, Arc<Event>)>,
     starts: Vec<Event>,
-    asked: Option<Event>,
+    asked: Option<Box<Event>>,
 }
 
 impl Made {
@@ -157,8 +157,8 @@ impl Made {
         if let Some(interrupt) = &outcome.interrupt {
             returned("interrupt", &serde_json::json!(interrupt), step)?;
             let wait_id = makes.id();
-            made.effects.push(Effect::WaitAdded(wait(&makes, context, wait_id, DECIDED.to_owned(), None)));
-            made.asked = Some(approval::asked(execution, current, task_id, interrupt, step));
+            made.effects.push(Effect::WaitAdded(Box::new(wait(&makes, context, wait_id, DECIDED.to_owned(), None))));
+            made.asked = Some(Box::new(approval::asked(execution, current, task_id, interrupt, step)));
         }
         if let Some(fan_out) = &outcome.fan_out {
             let (scope, first_events) = makes.scope(fan_out, after)?;
@@ -199,7 +199,7 @@ impl Made {
             }
             let event_type = name("wait_for.event_type", &new.event_type)?;
             let key = optional_name("wait_for.correlation_key", new.correlation_key.as_deref())?;
-            self.effects.push(Effect::WaitAdded(wait(makes, context, wait_id, event_type, key)));
+            self.effects.push(Effect::WaitAdded(Box::new(wait(makes, context, wait_id, event_type, key))));
         }
         Ok(())
     }

@@ -46,7 +46,9 @@ impl Emission<'_> {
         if is_reserved(&new.event_type) {
             return Err(invalid(format!("event type {:?} is the engine's own and can't be emitted", new.event_type)));
         }
-        let mut event = self.current.event.follow_up(&name("event_type", &new.event_type)?);
+        // Filled in where it stays: it is some hundred bytes wide.
+        let mut shared = Arc::new(self.current.event.follow_up(name("event_type", &new.event_type)?));
+        let event = Arc::make_mut(&mut shared);
         let class = new.message_class.unwrap_or(MessageClass::Fact);
         event.event_id = self.id();
         event.occurred_at = self.step.now;
@@ -61,7 +63,7 @@ impl Emission<'_> {
         if branch != event.place() {
             (event.scope, event.branch) = branch.map(|(scope, name)| (scope.to_owned(), name.to_owned())).unzip();
         }
-        Ok(Queued { event: Arc::new(event), depth: self.current.depth + 1, input: None, opens: None, logged: false })
+        Ok(Queued { event: shared, depth: self.current.depth + 1, input: None, opens: None, logged: false })
     }
 
     pub fn timer(&mut self, new: &NewTimer) -> Result<Setting, TaskFailure> {

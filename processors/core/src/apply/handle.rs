@@ -53,7 +53,7 @@ pub(super) fn handle(
     number(execution, event, step);
     let is_log = event.message_class == MessageClass::Log.as_str();
     let place = place(execution, event, input.is_some() && !is_log, step);
-    let mut current = Current::of_input(shared, depth, input);
+    let mut current = Box::new(Current::of_input(shared, depth, input));
     if logged {
         current.add(execution, Effect::PendingTaken(PendingRef { event_id: current.event.event_id.clone(), depth }));
     }
@@ -101,7 +101,7 @@ pub(super) fn handle(
             None => route(execution, &mut current, step),
         }
     }
-    execution.current = Some(Box::new(current));
+    execution.current = Some(current);
     next_task(execution, step, actions);
 }
 
@@ -238,7 +238,7 @@ fn start(execution: &mut Execution, current: &mut Current, step: &Step, actions:
     actions.push(Action::Notice(Notice::Started { workflow_id: context.workflow_id.clone() }));
     let sequence = context.sequence;
     reply::acknowledge(execution, current, step);
-    current.add(execution, Effect::Created(created));
+    current.add(execution, Effect::Created(Box::new(created)));
     budget::limit_time(execution, current, step);
     if let Some(context) = &mut execution.records.context {
         context.sequence = sequence;
@@ -275,7 +275,7 @@ fn workflow_of<'a>(execution: &Execution, step: &Step<'a>) -> Option<&'a Workflo
 pub(super) fn next_task(execution: &mut Execution, step: &Step, actions: &mut Vec<Action>) {
     let Some(mut current) = execution.current.take() else { return };
     let (Some(task), Some(context)) = (current.tasks.pop_front(), &execution.records.context) else {
-        outcome::finish(execution, *current, step, actions);
+        outcome::finish(execution, current, step, actions);
         return;
     };
     let Attempt { number, redrive, .. } = current.attempt;

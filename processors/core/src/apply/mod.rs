@@ -205,6 +205,9 @@ pub(crate) struct Current {
     pub last_result: Option<crate::json::Json>,
 }
 
+/// Actions of most steps at most: room that a step begins with.
+const ACTIONS: usize = 32;
+
 /// Turns an input into actions and changes `execution` accordingly.
 ///
 /// After [`Action::RunTask`] the next input must be [`Input::TaskRan`]; while [`Execution::has_queued`],
@@ -241,7 +244,7 @@ pub fn drive(
     let joins_pending = waited && first.is_some();
     let fires = first.is_none();
     execution.handled_in_step = 0;
-    let mut actions = Vec::new();
+    let mut actions = Vec::with_capacity(ACTIONS);
     if let Some(inbound) = first {
         take(execution, Input::Event(Box::new(inbound)), step, &mut actions);
     }

@@ -166,7 +166,7 @@ pub(super) fn failure_error(failure: &TaskFailure, retryable: bool, is_final: bo
 }
 
 /// After the last task: branches and scopes move on, the status follows, the event is published.
-pub(super) fn finish(execution: &mut Execution, mut current: Current, step: &Step, actions: &mut Vec<Action>) {
+pub(super) fn finish(execution: &mut Execution, mut current: Box<Current>, step: &Step, actions: &mut Vec<Action>) {
     if current.is_log() && current.closing.is_none() {
         remember(execution, &current, step.now);
         publish(execution, current, actions);

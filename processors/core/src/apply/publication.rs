@@ -15,16 +15,17 @@ pub(super) fn made_id(execution: &Execution, event: &Event, maker: &str) -> Stri
 }
 
 /// Hands the finished event on. It is held until it is known whether what follows it is handled in this step.
-pub(super) fn publish(execution: &mut Execution, current: Current, actions: &mut Vec<Action>) {
+pub(super) fn publish(execution: &mut Execution, current: Box<Current>, actions: &mut Vec<Action>) {
     let handled = current.is_handled();
-    let mut shared = current.carrier.unwrap_or(current.event);
+    let Current { event, carrier, input, effects, duration_ms, .. } = *current;
+    let mut shared = carrier.unwrap_or(event);
     let event = Arc::make_mut(&mut shared);
-    event.effects = current.effects;
+    event.effects = effects;
     // What tells its own duration keeps it.
     if handled && event.duration_ms.is_none() {
-        event.duration_ms = Some(current.duration_ms);
+        event.duration_ms = Some(duration_ms);
     }
-    hold(execution, shared, current.input, actions);
+    hold(execution, shared, input, actions);
 }
 
 /// Publishes an event of the engine about the one before it: numbered, with `effects`, routed to nobody.
