@@ -33,8 +33,9 @@ impl Task for ClaimProcessor {
         &self.on
     }
 
-    async fn handle_event(&self, event: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
-        let data = ClaimData::read(&event.payload_value())?;
+    async fn handle_event(&self, _: &Event, context: &mut TaskContext) -> Result<Outcome, TaskError> {
+        // The payload that started the workflow is its data.
+        let data = ClaimData::read(&context.data)?;
         let reading = self.analyst.read(&data.description).await?;
         // What the customer states goes before what the text tells.
         let claim = Claim {

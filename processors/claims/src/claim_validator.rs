@@ -1,7 +1,9 @@
 //! Is there enough information to decide?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use thalweg_core::{Event, NewEvent, Outcome, Pattern, Task, TaskContext, TaskError, async_trait};
 
@@ -61,7 +63,7 @@ impl Task for ClaimValidator {
             context.data["processed_claim"] = claim.to_value();
             return Ok(Outcome::new().emit(validated(&claim)));
         }
-        context.data["assessments"] = scores(&event.payload_value()["results"]);
+        context.data["assessments"] = scores(event);
         let missing = missing(&claim);
         Ok(Outcome::new().emit(if missing.is_empty() {
             validated(&claim)
@@ -87,9 +89,42 @@ fn missing(claim: &Claim) -> Vec<&'static str> {
     }
 }
 
+/// What is read of the payload that tells the end of the assessments.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Assessments {
+    results: BTreeMap<String, Assessed>,
+}
+
+/// What an assessment came to.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Assessed {
+    result: Value,
+}
+
 /// Each assessment's score by its branch; an assessment that was not required has none.
-fn scores(results: &Value) -> Value {
-    let results = results.as_object().into_iter().flatten();
-    let scored = results.filter_map(|(branch, result)| Some((branch.clone(), result["result"].get("score")?.clone())));
+fn scores(joined: &Event) -> Value {
+    let assessments: Assessments = joined.payload_as().unwrap_or_default();
+    let scored = assessments.results.into_iter();
+    let scored = scored.filter_map(|(branch, assessed)| Some((branch, assessed.result.get("score")?.clone())));
     Value::Object(scored.collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_read_of_what_was_assessed() {
+        let joined = |payload: Value| Event { payload: Some((&payload).into()), ..Event::new("joined", 0) };
+        let results = json!({
+            "risk_assessment": {"status": "SUCCESS", "result": {"score": 15}},
+            "fraud_detection": {"status": "SUCCESS", "result": null},
+            "vehicle_inspection": {"status": "NOT_REQUIRED"},
+        });
+        let event = joined(json!({"name": "assessments", "results": results, "status": "JOINED"}));
+        assert_eq!(scores(&event), json!({"risk_assessment": 15}));
+        assert_eq!(scores(&joined(json!({"results_in": {"topic": "contexts"}}))), json!({}));
+    }
 }
