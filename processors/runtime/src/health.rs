@@ -163,10 +163,10 @@ impl LaneHealth {
         *locked(&self.0.failed) = Some(error.into());
     }
 
-    /// An inline task begins; it ends when the result is dropped, also by a panic.
+    /// An inline task has begun; it ends when the result is dropped, also by a panic.
     #[must_use = "the task ends when this is dropped"]
-    pub fn inline_task(&self, task: Arc<str>) -> InlineTask<'_> {
-        *locked(&self.0.running) = Some(Running { task, since: Instant::now() });
+    pub fn inline_task(&self, task: Arc<str>, since: Instant) -> InlineTask<'_> {
+        *locked(&self.0.running) = Some(Running { task, since });
         InlineTask(self)
     }
 
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn a_long_inline_task_is_named() {
         let (health, lanes) = Health::new(1, Duration::ZERO);
-        let at_work = lanes[0].inline_task("risk".into());
+        let at_work = lanes[0].inline_task("risk".into(), Instant::now());
         let reasons = health.alive();
         assert!(reasons[0].starts_with("lane 0: the inline task risk runs for "), "{reasons:?}");
         drop(at_work);
@@ -270,7 +270,7 @@ mod tests {
     fn a_task_that_panics_is_over() {
         let (health, lanes) = Health::new(1, Duration::ZERO);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let _at_work = lanes[0].inline_task("risk".into());
+            let _at_work = lanes[0].inline_task("risk".into(), Instant::now());
             panic!("on purpose");
         }));
         assert!(panicked.is_err());

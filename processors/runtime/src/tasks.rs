@@ -30,7 +30,7 @@ impl InlineTasks {
         let TaskCall { task, event, mut context } = call;
         let deadline = task.retry_policy().attempt_timeout.map_or(self.deadline, |own| own.min(self.deadline));
         let began = Instant::now();
-        let busy = self.health.inline_task(Arc::from(task.task_id()));
+        let busy = self.health.inline_task(Arc::from(task.task_id()), began);
         let guard = self.runtime.enter();
         let handled = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let mut handling = task.handle_event(&event, &mut context);

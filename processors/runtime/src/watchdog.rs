@@ -128,7 +128,7 @@ mod tests {
         crate::init_processor_log().unwrap();
         let (health, lanes) = Health::new(1, Duration::from_millis(50));
         let _watchdog = Watchdog::start(health).unwrap();
-        let _at_work = lanes[0].inline_task("risk".into());
+        let _at_work = lanes[0].inline_task("risk".into(), Instant::now());
         thread::sleep(Duration::from_secs(60));
     }
 

@@ -55,7 +55,7 @@ const KEPT_BYTES: usize = 64 * 1024 * 1024;
 /// page faults were a tenth of a lane's CPU on a backlog.
 pub struct Records<T> {
     bytes: Vec<u8>,
-    headers: Vec<(Range<usize>, Range<usize>)>,
+    headers: Vec<(&'static str, Range<usize>)>,
     records: Vec<Record<T>>,
 }
 
@@ -103,7 +103,7 @@ impl<T> Records<T> {
         topic: T,
         partition: i32,
         key: &[u8],
-        headers: &[(&str, &[u8])],
+        headers: &[(&'static str, &[u8])],
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let from = self.bytes.len();
@@ -115,8 +115,8 @@ impl<T> Records<T> {
         let key = self.keep(key);
         let first = self.headers.len();
         for (name, text) in headers {
-            let header = (self.keep(name.as_bytes()), self.keep(text));
-            self.headers.push(header);
+            let text = self.keep(text);
+            self.headers.push((name, text));
         }
         self.records.push(Record { topic, partition, key, value, headers: first..self.headers.len() });
         Ok(())
@@ -142,7 +142,6 @@ impl<T> Records<T> {
 
     /// All of them, in order; `name` tells their topics' names.
     pub fn iter<'a>(&'a self, name: impl Fn(&'a T) -> &'a str) -> impl Iterator<Item = OutgoingRef<'a>> {
-        let text = |range: &Range<usize>| std::str::from_utf8(&self.bytes[range.clone()]).unwrap_or_default();
         self.records.iter().map(move |record| OutgoingRef {
             topic: name(&record.topic),
             partition: record.partition,
@@ -150,7 +149,7 @@ impl<T> Records<T> {
             value: record.value.clone().map(|value| &self.bytes[value]),
             headers: self.headers[record.headers.clone()]
                 .iter()
-                .map(|(name, value)| (text(name), Some(&self.bytes[value.clone()])))
+                .map(|(name, value)| (*name, Some(&self.bytes[value.clone()])))
                 .collect(),
         })
     }
