@@ -19,6 +19,8 @@ pub const TRANSACTION: Duration = Duration::from_millis(2000);
 const HEALED_WITHIN: Duration = Duration::from_secs(120);
 /// Seconds that a restore may wait for the end of others' transactions, which [`TRANSACTION`] bounds.
 const WAITS_IN_VAIN: f64 = 30.0;
+/// So many lines of the log of a router that ended by itself are told with its end.
+const LAST_LINES: usize = 12;
 /// The places in the lane's loop.
 pub const FAIL_POINTS: [FailPoint; 6] = [
     FailPoint::AfterPoll,
@@ -153,7 +155,11 @@ impl<'a> Fleet<'a> {
     /// No router has ended that was not made to.
     pub fn check(&mut self) {
         for Member { name, router } in &mut self.members {
-            assert!(router.process.is_running(), "router {name} ended by itself; its log is on standard error");
+            let Some(status) = router.process.exit_status() else { continue };
+            let log = router.process.log();
+            let last: Vec<&str> = log.lines().rev().take(LAST_LINES).collect();
+            let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
+            panic!("router {name} ended by itself, {status}; the end of its log, which is whole on standard error:\n{last}");
         }
     }
 

@@ -112,7 +112,8 @@ impl Process {
         self.stdout() + &self.stderr()
     }
 
-    fn exit_status(&mut self) -> Option<ExitStatus> {
+    /// How the process ended, where it has.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
     }
 }
