@@ -159,7 +159,9 @@ impl<'a> Fleet<'a> {
             let log = router.process.log();
             let last: Vec<&str> = log.lines().rev().take(LAST_LINES).collect();
             let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-            panic!("router {name} ended by itself, {status}; the end of its log, which is whole on standard error:\n{last}");
+            panic!(
+                "router {name} ended by itself, {status}; the end of its log, which is whole on standard error:\n{last}"
+            );
         }
     }
 
