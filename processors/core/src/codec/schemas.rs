@@ -162,6 +162,11 @@ struct Reader {
     datum: GenericDatumReader<'static>,
 }
 
+fn datum_reader(schema: &Schema) -> Result<GenericDatumReader<'_>, CodecError> {
+    let malformed = |e: apache_avro::Error| CodecError::Malformed(e.to_string());
+    GenericDatumReader::builder(schema).human_readable(false).build().map_err(malformed)
+}
+
 /// All schemas that this process can read and write. One a process is enough; it is shared by its lanes.
 pub struct Schemas {
     event: Writer,
@@ -225,6 +230,8 @@ impl Schemas {
         if learned >= LEARNED_MAX {
             return Err(CodecError::Malformed(format!("more than {LEARNED_MAX} schemas")));
         }
+        // A schema that nothing can be read by would be kept for nothing, each time that it is met.
+        datum_reader(&schema)?;
         // A reader borrows its schema for its life, and both live as long as the process: at most LEARNED_MAX of them.
         self.add_reader(Box::leak(Box::new(schema)), fingerprint)
     }
@@ -235,8 +242,7 @@ impl Schemas {
     }
 
     fn add_reader(&self, schema: &'static Schema, fingerprint: Fingerprint) -> Result<(), CodecError> {
-        let malformed = |e: apache_avro::Error| CodecError::Malformed(e.to_string());
-        let datum = GenericDatumReader::builder(schema).human_readable(false).build().map_err(malformed)?;
+        let datum = datum_reader(schema)?;
         let name = schema.name().map(|name| name.to_string()).unwrap_or_default();
         if let Ok(mut readers) = self.readers.write() {
             readers.insert(fingerprint, std::sync::Arc::new(Reader { name, datum }));
