@@ -1,6 +1,6 @@
 //! Workflows: named sets of tasks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::budget::Budgets;
@@ -17,11 +17,6 @@ pub struct Workflow {
     /// What its executions may use up, where their start says nothing else.
     pub budgets: Budgets,
     tasks: Vec<Arc<dyn Task>>,
-    /// The places of the tasks that handle a type by its name. They are looked up for each event: a workflow may have
-    /// hundreds of tasks.
-    by_type: HashMap<String, Vec<usize>>,
-    /// The places of the tasks that handle types by a pattern.
-    by_pattern: Vec<usize>,
     awaited: Vec<Pattern>,
 }
 
@@ -33,8 +28,6 @@ impl Workflow {
             version: version.to_owned(),
             budgets: Budgets::default(),
             tasks: Vec::new(),
-            by_type: HashMap::new(),
-            by_pattern: Vec::new(),
             awaited: Vec::new(),
         }
     }
@@ -45,15 +38,8 @@ impl Workflow {
         self
     }
 
-    /// Adds a task, for the types that it handles now.
+    /// Adds a task.
     pub fn task(mut self, task: impl Task + 'static) -> Workflow {
-        let place = self.tasks.len();
-        for pattern in task.handles_events() {
-            match pattern {
-                Pattern::Exact(event_type) => self.by_type.entry(event_type.clone()).or_default().push(place),
-                Pattern::Below(_) | Pattern::All => self.by_pattern.push(place),
-            }
-        }
         self.tasks.push(Arc::new(task));
         self
     }
@@ -81,13 +67,8 @@ impl Workflow {
     }
 
     /// The tasks that handle `event_type`, in the order of registration.
-    pub fn handlers(&self, event_type: &str) -> impl Iterator<Item = &Arc<dyn Task>> {
-        let matches = |place: &&usize| self.tasks[**place].handles_events().iter().any(|p| p.matches(event_type));
-        let by_type = self.by_type.get(event_type).into_iter().flatten();
-        let mut places: Vec<usize> = by_type.chain(self.by_pattern.iter().filter(matches)).copied().collect();
-        places.sort_unstable();
-        places.dedup();
-        places.into_iter().map(|place| &self.tasks[place])
+    pub fn handlers<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = &'a Arc<dyn Task>> {
+        self.tasks.iter().filter(move |task| task.handles_events().iter().any(|pattern| pattern.matches(event_type)))
     }
 }
 
@@ -115,46 +96,5 @@ impl Workflows {
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Workflow> {
         self.0.values()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-
-    use super::Workflow;
-    use crate::event::Event;
-    use crate::outcome::Outcome;
-    use crate::pattern::Pattern;
-    use crate::task::{Task, TaskContext, TaskError};
-
-    struct Named(&'static str, Vec<Pattern>);
-
-    #[async_trait]
-    impl Task for Named {
-        fn task_id(&self) -> &str {
-            self.0
-        }
-        fn handles_events(&self) -> &[Pattern] {
-            &self.1
-        }
-        async fn handle_event(&self, _: &Event, _: &mut TaskContext) -> Result<Outcome, TaskError> {
-            Ok(Outcome::new())
-        }
-    }
-
-    #[test]
-    fn each_handler_of_a_type_is_found_once_in_the_order_of_registration() {
-        let named = |name, patterns: &[&str]| Named(name, patterns.iter().map(|text| Pattern::new(text)).collect());
-        let workflow = Workflow::new("w", "1")
-            .task(named("below", &["claim.*"]))
-            .task(named("exact", &["claim.filed", "claim.paid"]))
-            .task(named("every", &["claim.filed", "*", "claim.*", "claim.filed"]))
-            .task(named("again", &["claim.filed"]));
-        let handlers = |event_type| workflow.handlers(event_type).map(|task| task.task_id()).collect::<Vec<_>>();
-        assert_eq!(handlers("claim.filed"), ["below", "exact", "every", "again"]);
-        assert_eq!(handlers("claim.paid"), ["below", "exact", "every"]);
-        assert_eq!(handlers("claim"), ["every"]);
-        assert_eq!(Workflow::new("w", "1").task(named("one", &["a"])).handlers("b").count(), 0);
     }
 }
