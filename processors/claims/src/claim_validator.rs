@@ -63,7 +63,7 @@ impl Task for ClaimValidator {
             context.data["processed_claim"] = claim.to_value();
             return Ok(Outcome::new().emit(validated(&claim)));
         }
-        context.data["assessments"] = scores(event);
+        context.data["assessments"] = scores(event)?;
         let missing = missing(&claim);
         Ok(Outcome::new().emit(if missing.is_empty() {
             validated(&claim)
@@ -104,11 +104,16 @@ struct Assessed {
 }
 
 /// Each assessment's score by its branch; an assessment that was not required has none.
-fn scores(joined: &Event) -> Value {
-    let assessments: Assessments = joined.payload_as().unwrap_or_default();
+///
+/// # Errors
+/// ASSESSMENTS_UNREADABLE: a claim whose scores can't be read must not be decided as one without any.
+fn scores(joined: &Event) -> Result<Value, TaskError> {
+    let assessments: Assessments = joined
+        .payload_as()
+        .map_err(|error| TaskError::new("ASSESSMENTS_UNREADABLE", format!("results of the assessments: {error}")))?;
     let scored = assessments.results.into_iter();
     let scored = scored.filter_map(|(branch, assessed)| Some((branch, assessed.result.get("score")?.clone())));
-    Value::Object(scored.collect::<Map<_, _>>())
+    Ok(Value::Object(scored.collect::<Map<_, _>>()))
 }
 
 #[cfg(test)]
@@ -124,7 +129,10 @@ mod tests {
             "vehicle_inspection": {"status": "NOT_REQUIRED"},
         });
         let event = joined(json!({"name": "assessments", "results": results, "status": "JOINED"}));
-        assert_eq!(scores(&event), json!({"risk_assessment": 15}));
-        assert_eq!(scores(&joined(json!({"results_in": {"topic": "contexts"}}))), json!({}));
+        assert_eq!(scores(&event), Ok(json!({"risk_assessment": 15})));
+        assert_eq!(scores(&joined(json!({"results_in": {"topic": "contexts"}}))), Ok(json!({})));
+        for unreadable in [joined(json!({"results": {"risk_assessment": 15}})), Event::new("joined", 0)] {
+            assert_eq!(scores(&unreadable).map_err(|error| error.code), Err("ASSESSMENTS_UNREADABLE".to_owned()));
+        }
     }
 }
