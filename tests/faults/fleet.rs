@@ -157,8 +157,8 @@ impl<'a> Fleet<'a> {
         for Member { name, router } in &mut self.members {
             let Some(status) = router.process.exit_status() else { continue };
             let log = router.process.log();
-            let last: Vec<&str> = log.lines().rev().take(LAST_LINES).collect();
-            let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
             panic!(
                 "router {name} ended by itself, {status}; the end of its log, which is whole on standard error:\n{last}"
             );
