@@ -12,21 +12,18 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x5d3b_94a6_0c1e_5f0a_9a57_2f6f_0d7b_6c1
 /// Attempts to find an id that hashes to a given partition; each misses with probability 1 - 1/partitions.
 const KEYLESS_ATTEMPTS_MAX: u32 = 1_000_000;
 
-/// Bytes of most names that ids are derived from: room that one begins with.
-const NAME_BYTES: usize = 256;
-
 /// UUIDv5 over `parts`, each preceded by its length, so that no two lists of parts read the same.
 ///
 /// As RFC 9562 section 5.5 says; not `Uuid::new_v5`, whose SHA-1 does without the processor's instructions for it.
 fn derive(parts: &[&[u8]]) -> Uuid {
-    let mut name = Vec::with_capacity(NAME_BYTES);
-    name.extend_from_slice(NAMESPACE.as_bytes());
+    let mut hash = Sha1::new();
+    hash.update(NAMESPACE.as_bytes());
     for part in parts {
-        name.extend_from_slice(&(part.len() as u32).to_be_bytes());
-        name.extend_from_slice(part);
+        hash.update((part.len() as u32).to_be_bytes());
+        hash.update(part);
     }
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&Sha1::digest(&name)[..16]);
+    bytes.copy_from_slice(&hash.finalize()[..16]);
     Builder::from_sha1_bytes(bytes).into_uuid()
 }
 
