@@ -11,11 +11,12 @@ use super::{Current, Step};
 use crate::context::BranchOpening;
 use crate::effect::{BranchesBegun, Effect};
 use crate::execution::{Execution, Queued};
+use crate::fan_out::{ForEach, Items};
 use crate::identity;
 use crate::json::Json;
 use crate::limits::{BRANCHES_MAX, FOR_EACH_CHUNK};
 use crate::message_class::MessageClass;
-use crate::outcome::{ForEach, Items, NewEvent};
+use crate::outcome::NewEvent;
 use crate::status::ScopeStatus;
 use crate::task::TaskFailure;
 

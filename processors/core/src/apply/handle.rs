@@ -1,6 +1,6 @@
 //! The next queued event is handled: numbered, placed in its branch, routed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
@@ -11,9 +11,9 @@ use crate::approval::{Approval, DECIDED};
 use crate::child;
 use crate::context::{BranchOpening, Child, Context, ReplyTo, Wait};
 use crate::effect::{BranchOpened, ChildRef, Created, Effect, PendingRef, WaitTaken, to_hex};
-use crate::event::{Event, RecordedEffect};
+use crate::event::Event;
 use crate::execution::{Execution, Queued};
-use crate::inbound::{InputRef, STARTED};
+use crate::inbound::STARTED;
 use crate::json::Json;
 use crate::message_class::MessageClass;
 use crate::status::WorkflowStatus;
@@ -294,120 +294,4 @@ pub(super) fn next_task(execution: &mut Execution, step: &Step, actions: &mut Ve
     current.running = Some(task);
     execution.current = Some(current);
     actions.push(Action::RunTask(call));
-}
-
-impl Current {
-    /// An event that is to be handled.
-    pub fn new(event: impl Into<Arc<Event>>, depth: i32) -> Current {
-        Current {
-            event: event.into(),
-            carrier: None,
-            depth,
-            input: None,
-            attempt: Attempt { number: 1, redrive: 0, since: None },
-            tasks: VecDeque::new(),
-            running: None,
-            effects: Vec::new(),
-            effects_bytes: 0,
-            opened: Vec::new(),
-            emitted: Vec::new(),
-            remarks: Vec::new(),
-            closing: None,
-            handled_by: String::new(),
-            retries: 0,
-            failed: false,
-            error: None,
-            late: false,
-            duration_ms: 0.0,
-            last_result: None,
-        }
-    }
-
-    /// The same of an event that came with this input, where it came with one.
-    pub fn of_input(event: impl Into<Arc<Event>>, depth: i32, input: Option<InputRef>) -> Current {
-        let mut current = Current::new(event, depth);
-        current.attempt.redrive = input.as_ref().map_or(0, |input| input.redrive);
-        current.input = input;
-        current
-    }
-
-    /// A task has handled it.
-    pub fn add_handler(&mut self, task_id: &str) {
-        if !self.handled_by.is_empty() {
-            self.handled_by.push(',');
-        }
-        self.handled_by.push_str(task_id);
-    }
-
-    /// Did a task handle it, or will it?
-    pub fn is_handled(&self) -> bool {
-        !self.handled_by.is_empty() || self.retries > 0
-    }
-
-    /// Is it kept only, and changes nothing?
-    pub fn is_log(&self) -> bool {
-        self.event.message_class == MessageClass::Log.as_str()
-    }
-
-    /// Its branch or scope is done: it is told so, and no task handles it.
-    pub fn come_late(&mut self, execution: &mut Execution, actions: &mut Vec<Action>) {
-        self.late = true;
-        self.add(execution, Effect::Late {});
-        actions.push(Action::Notice(Notice::Late));
-    }
-
-    /// Folds `effect` into the execution and records it with the event.
-    pub fn add(&mut self, execution: &mut Execution, effect: Effect) {
-        let recorded = effect.record();
-        self.add_recorded(execution, effect, recorded);
-    }
-
-    /// The same, where it has been recorded already.
-    pub fn add_recorded(&mut self, execution: &mut Execution, effect: Effect, recorded: RecordedEffect) {
-        execution.root_changed = true;
-        match &effect {
-            Effect::ScopeOpened(scope) => {
-                self.opened.push(scope.scope.clone());
-                execution.scopes_unwritten.insert(scope.scope.clone());
-                execution.mark_scope(&scope.scope, scope.parent_scope.as_deref(), scope.parent_branch.as_deref())
-            }
-            Effect::BranchesBegun(begun) => execution.mark_scope(&begun.scope, None, None),
-            Effect::BranchOpened(opened) => execution.mark_branch(&opened.scope, &opened.branch),
-            Effect::BranchHandled(handled) => execution.mark_branch(&handled.scope, &handled.branch),
-            Effect::BranchDone(done) => {
-                execution.mark_branch(&done.scope, &done.branch);
-                execution.mark_scope(&done.scope, None, None);
-            }
-            Effect::ScopeClosed(closed) => {
-                let parent = execution
-                    .records
-                    .scopes
-                    .get(&closed.scope)
-                    .map(|s| (s.parent_scope.clone(), s.parent_branch.clone()));
-                let (scope, branch) = parent.unwrap_or_default();
-                execution.mark_scope(&closed.scope, scope.as_deref(), branch.as_deref());
-            }
-            Effect::Patch(_) => execution.data_grew(recorded.json.as_str().len()),
-            _ => {}
-        }
-        execution.records.fold(effect, self.carrier.as_deref().unwrap_or(&self.event));
-        self.effects.push(recorded);
-    }
-}
-
-impl Execution {
-    fn mark_branch(&mut self, scope: &str, branch: &str) {
-        if self.branches_changed.get(scope, branch).is_none() {
-            self.branches_changed.insert(scope, branch, ());
-        }
-    }
-
-    fn mark_scope(&mut self, scope: &str, parent_scope: Option<&str>, parent_branch: Option<&str>) {
-        if !self.scopes_changed.contains(scope) {
-            self.scopes_changed.insert(scope.to_owned());
-        }
-        if let (Some(scope), Some(branch)) = (parent_scope, parent_branch) {
-            self.mark_branch(scope, branch);
-        }
-    }
 }

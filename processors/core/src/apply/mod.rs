@@ -8,6 +8,7 @@ mod cancel;
 mod child;
 mod close;
 mod command;
+mod current;
 mod cut;
 mod decision;
 mod early;
@@ -35,16 +36,18 @@ mod wait;
 
 use std::sync::Arc;
 
+pub(crate) use current::{Attempt, Current};
 pub use report::{TASK_TABLE, WORKFLOW_TABLE};
 pub use segment::CONTINUED;
 
 use crate::error_code::ErrorCode;
-use crate::event::{Event, Micros, RecordedEffect};
-use crate::execution::{Execution, Queued, RecordStore};
-use crate::inbound::{Inbound, InputRef};
+use crate::event::{Event, Micros};
+use crate::execution::Execution;
+use crate::inbound::Inbound;
 use crate::join_policy::JoinPolicy;
 use crate::limits::Limits;
 use crate::original_record::OriginalRecord;
+use crate::record_store::RecordStore;
 use crate::status::{ScopeStatus, WorkflowStatus};
 use crate::task::{TaskCall, TaskRef, TaskRun};
 use crate::workflow::Workflows;
@@ -158,51 +161,6 @@ pub(crate) struct Closing {
     pub status: WorkflowStatus,
     pub result: Option<crate::json::Json>,
     pub error: Option<crate::event::EventError>,
-}
-
-/// Which attempt at an event is under way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt {
-    /// From 1.
-    pub number: i32,
-    /// How often the event was redriven: each redrive begins a series of attempts.
-    pub redrive: u32,
-    /// When the first attempt was, where this is another one.
-    pub since: Option<Micros>,
-}
-
-/// The event that is being handled.
-#[derive(Debug)]
-pub(crate) struct Current {
-    pub event: Arc<Event>,
-    /// What is published, and has the effects, in place of an event that was published before.
-    pub carrier: Option<Arc<Event>>,
-    pub depth: i32,
-    pub input: Option<InputRef>,
-    pub attempt: Attempt,
-    /// Tasks yet to run, in order.
-    pub tasks: std::collections::VecDeque<TaskRef>,
-    pub running: Option<TaskRef>,
-    pub effects: Vec<RecordedEffect>,
-    pub effects_bytes: usize,
-    /// The scopes that it opened.
-    pub opened: Vec<String>,
-    pub emitted: Vec<Queued>,
-    /// The engine's own events about it: published after it, routed to nobody.
-    pub remarks: Vec<Event>,
-    pub closing: Option<Closing>,
-    /// The tasks that handled it, in order, with commas between them.
-    pub handled_by: String,
-    /// Tasks that failed and will be tried again.
-    pub retries: u32,
-    /// A task gave up on it, and that fails the execution.
-    pub failed: bool,
-    /// What the last task said that gave up.
-    pub error: Option<crate::event::EventError>,
-    /// Its branch or scope was done when it came.
-    pub late: bool,
-    pub duration_ms: f64,
-    pub last_result: Option<crate::json::Json>,
 }
 
 /// Actions of most steps at most: room that a step begins with.

@@ -2,9 +2,10 @@ use serde_json::json;
 
 use super::*;
 use crate::codec::Schemas;
-use crate::execution::EmptyStore;
-use crate::outcome::{FanOut, NewEvent, Outcome, WaitFor};
+use crate::fan_out::FanOut;
+use crate::outcome::{NewEvent, Outcome, WaitFor};
 use crate::pattern::Pattern;
+use crate::record_store::EmptyStore;
 use crate::records::Records;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::workflow::Workflow;
