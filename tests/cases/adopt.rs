@@ -6,8 +6,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::{Value, json};
 use thalweg_core::Event;
 
-use super::cli::{Thalweg, assert_lines};
 use super::doctor::commit;
+use crate::command_line::{Thalweg, assert_lines};
 use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
 use crate::support::{Signal, eventually, eventually_observed};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::cli::{Thalweg, assert_lines};
+use crate::command_line::{Thalweg, assert_lines};
 use crate::namespace::Namespace;
 use crate::router_process::RouterProcess;
 

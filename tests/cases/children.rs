@@ -7,7 +7,7 @@ use thalweg_core::Event;
 use thalweg_core::child::COMPLETED;
 use thalweg_runtime::FailPoint;
 
-use super::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::load::borrowed;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::oracle::StillOpen;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use thalweg_core::Event;
 
-use super::cli::{Thalweg, assert_lines};
+use crate::command_line::{Thalweg, assert_lines};
 use crate::namespace::{DEADLINE, Namespace};
 use crate::oracle::StillOpen;
 use crate::router_process::RouterProcess;

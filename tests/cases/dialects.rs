@@ -7,8 +7,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use thalweg_core::{Event, WorkflowStatus};
 
-use super::cli::Thalweg;
 use super::console_tools::readme_block;
+use crate::command_line::Thalweg;
 use crate::namespace::Namespace;
 use crate::oracle::StillOpen;
 use crate::router_process::RouterProcess;

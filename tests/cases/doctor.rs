@@ -13,7 +13,7 @@ pub use group::commit;
 
 use serde_json::json;
 
-use crate::cases::cli::{Thalweg, assert_lines};
+use crate::command_line::{Thalweg, assert_lines};
 use crate::namespace::Namespace;
 use crate::router_process::RouterProcess;
 use report::{Level, Report, ends};

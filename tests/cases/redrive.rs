@@ -12,7 +12,7 @@ use thalweg_core::WorkflowStatus;
 use thalweg_runtime::FailPoint;
 use thalweg_runtime::dead_letter::VALUE_MAX_BYTES;
 
-use super::cli::{Thalweg, assert_lines};
+use crate::command_line::{Thalweg, assert_lines};
 use crate::namespace::{DEADLINE, Namespace, Read};
 use crate::router_process::RouterProcess;
 use crate::support::{Signal, eventually_observed};

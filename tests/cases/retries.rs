@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use thalweg_core::retry::{self, PERMANENTLY_FAILED, SCHEDULED};
 use thalweg_core::{Event, WorkflowStatus};
 
-use super::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
 use crate::support::Signal;

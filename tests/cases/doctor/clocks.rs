@@ -5,7 +5,7 @@ use thalweg_runtime::inspection::{Inspector, Skew};
 use thalweg_runtime::wall_clock;
 
 use super::report::{Level, Report, ends};
-use crate::cases::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 
 fn now() -> i64 {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::report::{Level, Report};
-use crate::cases::cli::{Thalweg, assert_lines};
+use crate::command_line::{Thalweg, assert_lines};
 use crate::namespace::Namespace;
 use crate::support::{Broker, broker};
 

@@ -7,7 +7,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::json;
 
 use super::report::{Level, Report};
-use crate::cases::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::router_process::RouterProcess;
 use crate::support::{Signal, eventually_observed};

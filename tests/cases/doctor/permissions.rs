@@ -3,7 +3,7 @@
 use thalweg_runtime::Config;
 
 use super::report::{Level, Report};
-use crate::cases::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::Namespace;
 use crate::support::Broker;
 

@@ -7,7 +7,7 @@ use thalweg_runtime::registry_key;
 
 use super::group::commit;
 use super::report::{Level, Report};
-use crate::cases::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::Value;
 
-use crate::cases::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::support::eventually_observed;
 

@@ -8,7 +8,7 @@ use thalweg_core::Channel;
 use thalweg_runtime::{Config, wanted_topics};
 
 use super::report::{Level, Report};
-use crate::cases::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 use crate::support::{broker, eventually_observed, namespace};
 

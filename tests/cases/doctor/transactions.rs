@@ -4,7 +4,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use thalweg_runtime::wall_clock;
 
 use super::report::{Level, Report};
-use crate::cases::cli::Thalweg;
+use crate::command_line::Thalweg;
 use crate::namespace::{DEADLINE, Namespace};
 
 #[test]
