@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
@@ -14,11 +14,12 @@ use thalweg_runtime::dead_letter::VALUE_MAX_BYTES as DEAD_LETTER_VALUE_MAX_BYTES
 use thalweg_runtime::registry_key;
 
 use super::doctor::commit;
+use crate::command_line::{Ran, Thalweg};
 use crate::namespace::{DEADLINE, Namespace};
 use crate::oracle::StillOpen;
 use crate::poison::avro;
 use crate::router_process::RouterProcess;
-use crate::support::{Process, Right, Signal, eventually_observed, secure_broker};
+use crate::support::{Right, Signal, eventually_observed, secure_broker};
 
 const PASSWORD: &str = "between-us";
 
@@ -79,39 +80,25 @@ impl User {
         found.cloned().collect()
     }
 
+    fn environment(&self) -> Vec<(&str, &str)> {
+        self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
     fn router(&self, namespace: &Namespace) -> RouterProcess {
-        let environment: Vec<(&str, &str)> = self.environment.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        RouterProcess::start_with(namespace, "a", &environment)
+        RouterProcess::start_with(namespace, "a", &self.environment())
     }
 
     #[track_caller]
     fn thalweg(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let mut process = Process::spawn_with_input(&format!("thalweg {arguments:?}"), command, Stdio::null());
-        let status = process.wait_exit(DEADLINE);
-        Ran { status, stdout: process.stdout(), stderr: process.stderr() }
+        Thalweg::new(&self.environment()).run(arguments)
     }
-}
-
-#[derive(Debug)]
-struct Ran {
-    status: ExitStatus,
-    stdout: String,
-    stderr: String,
 }
 
 impl Ran {
-    #[track_caller]
-    fn ended(self, code: i32) -> Ran {
-        assert_eq!(self.status.code(), Some(code), "{self:#?}");
-        self
-    }
-
     /// That it failed for want of a right to this.
     #[track_caller]
     fn denied(self, resource: &str) {
-        let ran = self.ended(1);
+        let ran = self.expect(1);
         assert!(names_denied(&ran.stderr, resource), "{resource}: {ran:#?}");
     }
 }
@@ -271,10 +258,10 @@ fn a_client_needs_its_right() {
     let namespace = namespace("acl-client");
     let user = User::with_rights_of("client", &namespace.config.namespace);
     let arguments = ["start", "--workflow", "linear"];
-    user.thalweg(&arguments).ended(0);
+    user.thalweg(&arguments).expect(0);
     assert_eq!(user.rights.len(), 1);
     without(&user.rights[0], || user.thalweg(&arguments).denied(namespace.topics.inbox()));
-    user.thalweg(&["send", "--type", "note", "--id", "e"]).ended(0);
+    user.thalweg(&["send", "--type", "note", "--id", "e"]).expect(0);
     // What became of them is read first, from the registry.
     user.thalweg(&["dead-letters", "list"]).denied(namespace.topics.registry());
 }
@@ -295,7 +282,7 @@ fn an_observer_needs_each_of_its_rights() {
         &["dead-letters", "list"],
     ];
     for command in commands {
-        user.thalweg(command).ended(0);
+        user.thalweg(command).expect(0);
     }
     // A value with a schema that is not compiled in: it is looked up.
     let foreign = [&[0xC3, 0x01][..], &[7; 8]].concat();
@@ -303,7 +290,7 @@ fn an_observer_needs_each_of_its_rights() {
     let record = BaseRecord::to(topics.channel(Channel::PlanEvents)).partition(namespace.partition("f"));
     producer.send(record.key("f").payload(&foreign)).map_err(|(error, _)| error).unwrap();
     producer.flush(DEADLINE).unwrap();
-    let ran = user.thalweg(&["history", "f"]).ended(1);
+    let ran = user.thalweg(&["history", "f"]).expect(1);
     assert!(ran.stderr.contains("SCHEMA_UNKNOWN"), "{ran:#?}");
     for right in &user.rights {
         let command: &[&str] = match right.name.as_str() {
@@ -351,10 +338,10 @@ fn an_operator_needs_each_of_its_rights_to_dead_letters() {
     }
     assert_eq!(of_letters.len(), 6);
     assert_eq!(namespace.read(topics.inbox()).len(), 3, "nothing was sent");
-    user.thalweg(&redrive_cut).ended(0);
-    user.thalweg(&execute).ended(0);
+    user.thalweg(&redrive_cut).expect(0);
+    user.thalweg(&execute).expect(0);
     assert_eq!(namespace.read(topics.inbox()).len(), 4);
-    user.thalweg(&["dead-letters", "discard", "--all", "--execute"]).ended(0);
+    user.thalweg(&["dead-letters", "discard", "--all", "--execute"]).expect(0);
 }
 
 /// An operator accepts an inbox that was replaced.
@@ -378,9 +365,9 @@ fn an_operator_needs_each_of_its_rights_to_adopt() {
     for right in &rights {
         without(right, || user.thalweg(&adopt).denied(&resource(right)));
     }
-    let ran = user.thalweg(&adopt).ended(0);
+    let ran = user.thalweg(&adopt).expect(0);
     assert!(ran.stdout.contains("behind the inbox's end"), "{ran:#?}");
-    assert!(user.thalweg(&["topics", "--adopt"]).ended(0).stdout.contains("there is nothing to adopt"));
+    assert!(user.thalweg(&["topics", "--adopt"]).expect(0).stdout.contains("there is nothing to adopt"));
 }
 
 /// A setting of the brokers that is compared with one of the topics, and differs on the secured broker.
@@ -404,9 +391,9 @@ fn an_operator_needs_each_of_its_rights() {
             ("CREATE" | "DESCRIBE", _) => ran.denied(&namespace),
             // Nothing is in the way of creating; what can't be compared is told.
             (_, "TOPIC") => assert!(ran.stdout.contains("unreadable"), "without {right}: {ran:#?}"),
-            _ => assert!(!ran.ended(0).stdout.contains(BROKERS_SETTING), "without {right}"),
+            _ => assert!(!ran.expect(0).stdout.contains(BROKERS_SETTING), "without {right}"),
         }
     }
-    let ran = create(&namespace).ended(0);
+    let ran = create(&namespace).expect(0);
     assert!(ran.stdout.contains(BROKERS_SETTING) && !ran.stdout.contains("unreadable"), "{ran:#?}");
 }
