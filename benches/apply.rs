@@ -13,7 +13,7 @@ use thalweg_core::Execution;
 use memory::{EXECUTION_ID, Memory, Written, start};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What a lane would write: the events, then the contexts with their keys.
 fn encode(memory: &Memory, written: &mut Written) -> Vec<Vec<u8>> {

@@ -21,7 +21,7 @@ use thalweg_core::{
 };
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The time of every step and record.
 const NOW: i64 = 1_700_000_000_000_000;

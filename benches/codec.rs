@@ -13,7 +13,7 @@ use thalweg_core::Execution;
 use memory::{EXECUTION_ID, Memory, start};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn events(criterion: &mut Criterion) {
     let memory = Memory::new();

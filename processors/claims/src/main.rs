@@ -11,7 +11,7 @@ use thalweg_router::{Router, RouterError};
 use thalweg_runtime::{Config, LogError, Overrides, init_processor_log};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Run insurance claims: a router of the namespace with the sample's tasks.
 #[derive(Parser, Debug)]
