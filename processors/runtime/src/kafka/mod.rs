@@ -3,7 +3,6 @@
 mod listener;
 mod not_authorized;
 mod outgoing;
-mod polled_producer;
 mod rdkafka_client;
 mod restore_reader;
 mod transaction;

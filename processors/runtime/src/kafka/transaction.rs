@@ -8,12 +8,11 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
 use super::listener::Generation;
-use super::polled_producer::{PolledProducer, Served};
 use super::rdkafka_client::{KafkaSettings, retriable};
 use super::{Ended, KafkaFault, NotAuthorized, OutgoingRef, is_denied};
 use crate::clock::BootClock;
@@ -73,13 +72,7 @@ impl ProducerContext for Undelivered {
     }
 }
 
-impl Served for Undelivered {
-    fn records(&self) -> u32 {
-        self.records.load(Ordering::Relaxed)
-    }
-}
-
-type LaneProducer = PolledProducer<Undelivered>;
+type LaneProducer = ThreadedProducer<Undelivered>;
 
 /// The lane's transactional producers, used in turn: while the broker still writes the markers of one transaction,
 /// the next one of the same producer would meet CONCURRENT_TRANSACTIONS.
@@ -231,7 +224,8 @@ fn producer(
     let id = format!("{}.{number}", settings.transactional_id);
     let mut config = base(settings);
     config.set("transactional.id", &id).set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
-    let producer = LaneProducer::new(&config, Undelivered::none(errors))?;
+    let producer: LaneProducer =
+        config.create_with_context(Undelivered::none(errors)).map_err(|e| KafkaFault::Fatal(e.to_string()))?;
     let deadline = Instant::now() + timeout;
     loop {
         match producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
@@ -303,7 +297,9 @@ pub(super) struct Forwarder {
 impl Forwarder {
     pub fn new(settings: &KafkaSettings) -> Result<Forwarder, KafkaFault> {
         let undelivered = Undelivered::none(&Arc::new(ClientErrors::of("producer of forwarded records")));
-        let producer = LaneProducer::new(&base(settings), undelivered.clone())?;
+        let producer = base(settings)
+            .create_with_context(undelivered.clone())
+            .map_err(|error: KafkaError| KafkaFault::Fatal(error.to_string()))?;
         Ok(Forwarder { producer, undelivered, timeout: Duration::from_millis(settings.transaction_timeout_ms) })
     }
 
