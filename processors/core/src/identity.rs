@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
 
-use crate::limits::EXECUTION_ID_MAX_BYTES;
+use crate::limits::{EXECUTION_ID_MAX_BYTES, has_control};
 use crate::partition::partition_of;
 
 /// Namespace of every UUIDv5 that Thalweg derives: UUIDv5(URL, "https://thalweg.io/ids").
@@ -98,7 +98,7 @@ pub fn check_execution_id(id: &str) -> Result<(), String> {
         Err("execution_id is empty".to_owned())
     } else if id.len() > EXECUTION_ID_MAX_BYTES {
         Err(format!("execution_id has {} bytes, at most {EXECUTION_ID_MAX_BYTES} are allowed", id.len()))
-    } else if id.chars().any(char::is_control) {
+    } else if has_control(id) {
         Err("execution_id has control characters".to_owned())
     } else {
         Ok(())

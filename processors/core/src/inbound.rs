@@ -9,7 +9,7 @@ use crate::dialect::{self, Headers};
 use crate::error_code::ErrorCode;
 use crate::event::{Event, Micros};
 use crate::identity;
-use crate::limits::{ENVELOPE_MAX_BYTES, Limits, NAME_MAX_BYTES, cut_message};
+use crate::limits::{ENVELOPE_MAX_BYTES, Limits, NAME_MAX_BYTES, cut_message, has_control};
 use crate::message_class::MessageClass;
 use crate::partition::partition_of;
 use crate::redrive;
@@ -215,7 +215,7 @@ pub(crate) fn check_names(event: &Event) -> Result<(), Refusal> {
         if name.len() > NAME_MAX_BYTES {
             return invalid(format!("{field} has {} bytes, at most {NAME_MAX_BYTES} are allowed", name.len()));
         }
-        if name.chars().any(char::is_control) {
+        if has_control(name) {
             return invalid(format!("{field} has control characters"));
         }
     }
@@ -336,7 +336,7 @@ fn check_reply(event: &mut Event) -> Result<(), Refusal> {
         *text = text.take().filter(|text| !text.is_empty());
     }
     if let Some(response_event) = &reply.response_event {
-        if response_event.len() > NAME_MAX_BYTES || response_event.chars().any(char::is_control) {
+        if response_event.len() > NAME_MAX_BYTES || has_control(response_event) {
             return Err(Refusal::new(
                 ErrorCode::EventInvalid,
                 format!("reply.response_event has over {NAME_MAX_BYTES} bytes, or control characters"),

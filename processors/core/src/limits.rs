@@ -67,6 +67,15 @@ pub(crate) fn cut_message(text: &str) -> String {
     text[..end].to_owned()
 }
 
+/// Are there control characters in a name? Most names are ASCII: of those many bytes are looked at at once.
+pub(crate) fn has_control(name: &str) -> bool {
+    if name.is_ascii() {
+        name.bytes().fold(false, |found, byte| found | byte.is_ascii_control())
+    } else {
+        name.chars().any(char::is_control)
+    }
+}
+
 /// The limits that the configuration can move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -1,8 +1,9 @@
 //! The lane's memory of one partition: a cache of the compacted topic, by encoded records.
 //!
-//! Records stay as they were written and are read when they are needed: an aborted transaction has nothing to undo
-//! here, and an open execution costs its bytes.
+//! Records stay encoded, and compressed, and are read when they are needed: an aborted transaction has nothing to undo
+//! here, and an open execution costs half of its bytes.
 
+mod compression;
 mod inner_records;
 
 use std::collections::HashMap;
@@ -13,7 +14,8 @@ use thalweg_core::context::{Branch, ContextKey, RecordKey, Scope, Stub};
 use thalweg_core::identity::execution_hash;
 use thalweg_core::{Execution, Micros, RecordStore, ScopeStatus, WorkflowStatus};
 
-use inner_records::InnerRecords;
+use compression::{compress, decompress};
+use inner_records::{InnerRecords, Record};
 
 /// Takes a part of a key that is a hash already.
 #[derive(Default)]
@@ -42,6 +44,7 @@ pub type ByExecution<V> = HashMap<u128, V, BuildHasherDefault<PassThrough>>;
 /// Records of one open execution.
 #[derive(Default)]
 struct OpenRecords {
+    /// Compressed.
     root: Option<Box<[u8]>>,
     /// Few executions fan out at any time: the others pay one word for it.
     inner: Option<Box<InnerRecords>>,
@@ -130,14 +133,15 @@ impl PartitionCache {
     /// Where its record can't be read.
     pub fn execution(&self, id: &str, hash: u128, schemas: &Schemas) -> Result<Execution, CodecError> {
         let root = self.open.get(&hash).and_then(|records| records.root.as_ref());
+        let root = root.map(|root| decompress(root, id.as_bytes())).transpose()?;
         if let Some(stub) = self.closed.get(&hash.into()).map(|stub| stub.stub()) {
             return match root {
-                Some(root) => Execution::closed_with(schemas.read_context(root)?, schemas),
+                Some(root) => Execution::closed_with(schemas.read_context(&root)?, schemas),
                 None => Ok(Execution::closed(id, stub)),
             };
         }
         match root {
-            Some(root) => Execution::open(schemas.read_context(root)?, schemas),
+            Some(root) => Execution::open(schemas.read_context(&root)?, schemas),
             None => Ok(Execution::unknown(id)),
         }
     }
@@ -154,9 +158,7 @@ impl PartitionCache {
     fn put_root(&mut self, id: &str, value: &[u8]) {
         let hash = execution_hash(id);
         self.closed.remove(&hash.into());
-        self.bytes += value.len();
-        let old = self.open.entry(hash).or_default().root.replace(value.into());
-        self.bytes -= old.map_or(0, |old| old.len());
+        self.set_root(id, hash, Some(value));
     }
 
     fn put_inner(&mut self, key: &ContextKey, value: &[u8], schemas: &Schemas) -> Result<(), CodecError> {
@@ -165,20 +167,33 @@ impl PartitionCache {
         if self.closed.contains_key(&hash.into()) && !self.open.contains_key(&hash) {
             return Ok(());
         }
-        let inner = self.open.entry(hash).or_default().inner.get_or_insert_default();
-        if key.branch.is_none() {
-            let is_open = |bytes: &[u8]| schemas.read_scope(bytes).map(|scope| scope.status == ScopeStatus::Open);
-            let was = inner.scope(&key.scope).map(is_open).transpose()?.unwrap_or(false);
-            self.open_scopes = self.open_scopes + usize::from(is_open(value)?) - usize::from(was);
-        }
-        self.bytes += value.len();
-        self.bytes -= inner.insert(key, value).unwrap_or_default();
+        let is_open_scope = key.branch.is_none() && schemas.read_scope(value)?.status == ScopeStatus::Open;
+        let record = Record::new(key, value, is_open_scope);
+        self.bytes += record.bytes();
+        self.open_scopes += usize::from(is_open_scope);
+        let old = self.open.entry(hash).or_default().inner.get_or_insert_default().insert(record);
+        self.uncount(old.iter());
         Ok(())
     }
 
+    fn set_root(&mut self, id: &str, hash: u128, value: Option<&[u8]>) {
+        let root: Option<Box<[u8]>> = value.map(|value| compress(value, id.as_bytes()).into());
+        self.bytes += root.as_ref().map_or(0, |root| root.len());
+        let old = std::mem::replace(&mut self.open.entry(hash).or_default().root, root);
+        self.bytes -= old.map_or(0, |old| old.len());
+    }
+
+    /// Counts no longer what is gone.
+    fn uncount<'a>(&mut self, gone: impl Iterator<Item = &'a Record>) {
+        for record in gone {
+            self.bytes -= record.bytes();
+            self.open_scopes -= usize::from(record.is_open_scope());
+        }
+    }
+
     /// The execution closed: only its stub stays.
-    pub fn close(&mut self, hash: u128, stub: Stub, schemas: &Schemas) {
-        self.forget(hash, schemas);
+    pub fn close(&mut self, hash: u128, stub: Stub) {
+        self.forget(hash);
         self.closed.insert(hash.into(), PackedStub::new(stub));
     }
 
@@ -187,34 +202,29 @@ impl PartitionCache {
     pub fn fail(&mut self, id: &str, stub: Stub, root: Option<&[u8]>) {
         let hash = execution_hash(id);
         self.closed.insert(hash.into(), PackedStub::new(stub));
-        self.bytes += root.map_or(0, <[u8]>::len);
-        let old = std::mem::replace(&mut self.open.entry(hash).or_default().root, root.map(Into::into));
-        self.bytes -= old.map_or(0, |old| old.len());
+        self.set_root(id, hash, root);
     }
 
     /// A tombstone: nothing of the key stays.
-    pub fn remove(&mut self, key: &RecordKey, schemas: &Schemas) {
+    pub fn remove(&mut self, key: &RecordKey) {
         match key {
             RecordKey::Root(id) => {
                 let hash = execution_hash(id);
-                self.forget(hash, schemas);
+                self.forget(hash);
                 self.forget_closed(hash);
             }
             RecordKey::Inner(key) => {
                 let Some(records) = self.open.get_mut(&execution_hash(&key.execution_id)) else { return };
-                let Some(inner) = &mut records.inner else { return };
-                self.bytes -= inner.remove(key).unwrap_or_default();
+                let old = records.inner.as_mut().and_then(|inner| inner.remove(key));
+                self.uncount(old.iter());
             }
         }
     }
 
-    fn forget(&mut self, hash: u128, schemas: &Schemas) {
+    fn forget(&mut self, hash: u128) {
         let Some(records) = self.open.remove(&hash) else { return };
         self.bytes -= records.root.map_or(0, |root| root.len());
-        let Some(inner) = records.inner else { return };
-        let is_open = |scope: &&[u8]| schemas.read_scope(scope).is_ok_and(|scope| scope.status == ScopeStatus::Open);
-        self.open_scopes -= inner.scopes().filter(is_open).count();
-        self.bytes -= inner.bytes();
+        self.uncount(records.inner.iter().flat_map(|inner| inner.iter()));
     }
 
     /// Is there a record of this execution, so that it is open, or wanted by a redrive?
@@ -248,11 +258,11 @@ impl PartitionCache {
     }
 
     /// After restore: scopes and branches whose execution has no root record are left over from one that is gone.
-    pub fn drop_orphans(&mut self, schemas: &Schemas) {
+    pub fn drop_orphans(&mut self) {
         let orphans: Vec<u128> =
             self.open.iter().filter(|(_, records)| records.root.is_none()).map(|(hash, _)| *hash).collect();
         for hash in orphans {
-            self.forget(hash, schemas);
+            self.forget(hash);
         }
     }
 }
@@ -274,17 +284,17 @@ impl CachedRecords<'_> {
 }
 
 impl RecordStore for CachedRecords<'_> {
-    fn scope(&self, _: &str, scope: &str) -> Option<Scope> {
-        self.schemas.read_scope(self.inner()?.scope(scope)?).ok()
+    fn scope(&self, execution_id: &str, scope: &str) -> Option<Scope> {
+        self.schemas.read_scope(&self.inner()?.scope(execution_id, scope)?).ok()
     }
 
-    fn branch(&self, _: &str, scope: &str, branch: &str) -> Option<Branch> {
-        self.schemas.read_branch(self.inner()?.branch(scope, branch)?).ok()
+    fn branch(&self, execution_id: &str, scope: &str, branch: &str) -> Option<Branch> {
+        self.schemas.read_branch(&self.inner()?.branch(execution_id, scope, branch)?).ok()
     }
 
-    fn branches(&self, _: &str, scope: &str) -> Vec<Branch> {
-        let branches = self.inner().into_iter().flat_map(|inner| inner.branches(scope));
-        branches.filter_map(|branch| self.schemas.read_branch(branch).ok()).collect()
+    fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch> {
+        let branches = self.inner().into_iter().flat_map(|inner| inner.branches(execution_id, scope));
+        branches.filter_map(|branch| self.schemas.read_branch(&branch).ok()).collect()
     }
 }
 
@@ -321,7 +331,7 @@ mod tests {
         let failed = root(WorkflowStatus::Failed);
         cache.fail("e", Stub::of(&failed), wanted.then(|| schemas.write_context(&failed).unwrap()).as_deref());
         after(&mut cache, &schemas);
-        cache.drop_orphans(&schemas);
+        cache.drop_orphans();
         (cache, schemas)
     }
 
@@ -339,6 +349,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_taken_back_counts_no_longer() {
+        let (cache, schemas) = (&mut PartitionCache::default(), Schemas::new().unwrap());
+        let key = RecordKey::Inner(ContextKey { execution_id: "e".to_owned(), scope: "s".to_owned(), branch: None });
+        for status in [ScopeStatus::Open, ScopeStatus::Joined, ScopeStatus::Open] {
+            let scope = schemas.write_scope(&Scope { status, ..scope_record() }).unwrap();
+            cache.put(&key, &scope, &schemas).unwrap();
+            assert_eq!(cache.open_scopes(), usize::from(status == ScopeStatus::Open));
+        }
+        assert!(cache.bytes > 0);
+        cache.remove(&key);
+        assert_eq!((cache.open_scopes(), cache.bytes), (0, 0));
+    }
+
     /// The map grows when seven of eight places are taken, and a place has a byte beside its content.
     #[test]
     fn a_closed_execution_takes_a_hundred_bytes_at_most() {
@@ -349,10 +373,9 @@ mod tests {
     #[test]
     fn what_ended_long_ago_is_forgotten_and_beyond_the_limit_what_ended_first() {
         let mut cache = PartitionCache::default();
-        let schemas = Schemas::new().unwrap();
         for second in 1..=9 {
             let stub = Stub { completed_at: second * 1_000_000, ..Stub::of(&root(WorkflowStatus::Success)) };
-            cache.close(execution_hash(&second.to_string()), stub, &schemas);
+            cache.close(execution_hash(&second.to_string()), stub);
         }
         let hash = |second: u32| execution_hash(&second.to_string());
         // Times are rounded up.
@@ -381,7 +404,7 @@ mod tests {
                 .scope("e", "s")
                 .is_some()
         );
-        cache.close(execution_hash("e"), execution.stub().unwrap(), &schemas);
+        cache.close(execution_hash("e"), execution.stub().unwrap());
         assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
     }
 }

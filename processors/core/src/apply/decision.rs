@@ -19,12 +19,16 @@ use crate::event::{Event, RecordedEffect};
 use crate::execution::{self, Execution, Queued};
 use crate::inbound::is_reserved;
 use crate::json::{self, Json, check_depth};
-use crate::limits::{CHILDREN_MAX, NAME_MAX_BYTES, PENDING_MAX, SCOPES_MAX, TIMERS_MAX, WAITS_MAX, cut_message};
+use crate::limits::{
+    CHILDREN_MAX, NAME_MAX_BYTES, PENDING_MAX, SCOPES_MAX, TIMERS_MAX, WAITS_MAX, cut_message, has_control,
+};
 use crate::merge_patch;
 use crate::outcome::Outcome;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
 use crate::task::TaskFailure;
 
+/// Effects of most outcomes at most: room that one begins with.
+const EFFECTS: usize = 4;
 /// Bytes of a recorded effect beside its JSON: the kind and Avro's framing.
 const EFFECT_OVERHEAD_BYTES: usize = 32;
 
@@ -148,8 +152,9 @@ impl Made {
     ) -> Result<Made, TaskFailure> {
         let mut makes = Emission { current, task_id, step, ordinal: 0 };
         let tried = Effect::Task(tried(context, task_id, TaskStatus::Success, current.attempt.number));
-        let mut made =
-            Made { effects: vec![tried], emitted: Vec::new(), kept: Vec::new(), starts: Vec::new(), asked: None };
+        let mut effects = Vec::with_capacity(EFFECTS);
+        effects.push(tried);
+        let mut made = Made { effects, emitted: Vec::new(), kept: Vec::new(), starts: Vec::new(), asked: None };
         for event in &outcome.emit {
             made.emitted.push(makes.event(event, current.event.place())?);
         }
@@ -353,7 +358,7 @@ pub(super) fn returned(what: &str, value: &Value, step: &Step) -> Result<Option<
 }
 
 pub(super) fn name(what: &str, text: &str) -> Result<String, TaskFailure> {
-    if text.is_empty() || text.len() > NAME_MAX_BYTES || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > NAME_MAX_BYTES || has_control(text) {
         return Err(invalid(format!("{what} must have 1 to {NAME_MAX_BYTES} bytes and no control characters")));
     }
     Ok(text.to_owned())

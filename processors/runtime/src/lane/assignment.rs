@@ -129,7 +129,7 @@ impl<K: Kafka> Lane<K> {
 
     pub(super) fn restored(&mut self, number: i32) -> Result<(), LaneError> {
         let Some(partition) = self.partitions.get_mut(&number) else { return Ok(()) };
-        match partition.finish(&mut self.kafka, &self.fixtures.schemas)? {
+        match partition.finish(&mut self.kafka)? {
             Some(restored) => {
                 PartitionRestored { partition: number, contexts: restored.contexts, seconds: restored.seconds }.emit();
                 self.health.restored(number);

@@ -61,7 +61,7 @@ impl<K: Kafka> Lane<K> {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.timers.set(id, None);
                 partition.unstarted.set(id, false);
-                partition.cache.close(hash, stub, &schemas);
+                partition.cache.close(hash, stub);
             }
         }
         for (number, execution) in batch.open() {
@@ -69,7 +69,7 @@ impl<K: Kafka> Lane<K> {
             partition.timers.set(execution.id(), execution.timers());
             partition.unstarted.set(execution.id(), execution.awaits_start());
             if execution.is_given_up() {
-                partition.cache.remove(&RecordKey::Root(execution.id().to_owned()), &schemas);
+                partition.cache.remove(&RecordKey::Root(execution.id().to_owned()));
             }
             if execution.has_queued() {
                 partition.due.push(execution.id());

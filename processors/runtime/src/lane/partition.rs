@@ -182,7 +182,7 @@ impl Partition {
                 self.timers.set(id, None);
                 self.unstarted.set(id, false);
             }
-            self.cache.remove(&key, schemas);
+            self.cache.remove(&key);
             return Ok(());
         };
         let RecordKey::Root(id) = &key else {
@@ -209,14 +209,14 @@ impl Partition {
             return Ok(());
         }
         if context.status.is_closed() {
-            self.cache.close(execution_hash(id), Stub::of(&context), schemas);
+            self.cache.close(execution_hash(id), Stub::of(&context));
             return Ok(());
         }
         self.cache.put(&key, value, schemas).map_err(unreadable)
     }
 
     /// The contexts were read to their end: checks them against the inbox, and serves the partition.
-    pub fn finish<K: Kafka>(&mut self, kafka: &mut K, schemas: &Schemas) -> Result<Option<Restored>, LaneError> {
+    pub fn finish<K: Kafka>(&mut self, kafka: &mut K) -> Result<Option<Restored>, LaneError> {
         let Phase::Reading(reading) = &mut self.phase else { return Ok(None) };
         let Some((begin, end)) = tolerate(kafka.inbox_range(self.number))? else { return Ok(None) };
         let position = InboxPosition {
@@ -232,7 +232,7 @@ impl Partition {
             return Ok(None);
         }
         tolerate(kafka.leave_contexts(self.number))?;
-        self.cache.drop_orphans(schemas);
+        self.cache.drop_orphans();
         for id in &reading.pending {
             self.due.push(id);
         }
