@@ -108,3 +108,18 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::has_control;
+
+    #[test]
+    fn control_characters_are_found_in_any_text() {
+        for name in ["", "risk.assessed", "Schaden-Größe", "a b~", "\u{a0}"] {
+            assert!(!has_control(name), "{name:?}");
+        }
+        for name in ["a\nb", "\0", "\u{7f}", "Größe\t", "\u{85}", "\u{9f}é"] {
+            assert!(has_control(name), "{name:?}");
+        }
+    }
+}

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn few_records_and_many_are_found_by_scope_and_branch() {
-        let scopes = [("s", 1), ("s", FEW_MAX), ("sa", 3), ("t", 0)];
+        let scopes = [("s", 3), ("s", FEW_MAX), ("sa", 3), ("t", 0)];
         for count in 0..scopes.len() {
             let mut records = InnerRecords::default();
             for (scope, branches) in scopes[..=count].iter().rev() {
@@ -217,7 +217,7 @@ mod tests {
             }
             assert_eq!(records.scope("e", "none"), None);
             let of_s = records.branches("e", "s").into_iter().filter_map(|value| text(Some(value)));
-            let branches = if count == 0 { 1 } else { FEW_MAX };
+            let branches = if count == 0 { 3 } else { FEW_MAX };
             assert_eq!(of_s.collect::<Vec<_>>(), (0..branches).map(|number| format!("s/{number}")).collect::<Vec<_>>());
             assert_eq!(matches!(records, InnerRecords::Many(_)), count > 0);
         }
