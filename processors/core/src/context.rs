@@ -18,7 +18,7 @@ use crate::budget::Used;
 use crate::child::ParentClosePolicy;
 use crate::data::Data;
 use crate::event::Micros;
-use crate::limits::{INPUT_IDS_MAX, PROCESSED_MAX};
+use crate::limits::INPUT_IDS_MAX;
 use crate::original_record::OriginalRecord;
 use crate::status::{ReportedStatus, TaskStatus, WorkflowStatus};
 use crate::timer::{Timer, TimerEvent};
@@ -105,7 +105,7 @@ impl Context {
             scopes: Vec::new(),
             waits: Vec::new(),
             input_ids: Vec::new(),
-            processed: Vec::with_capacity(PROCESSED_MAX),
+            processed: Vec::new(),
             pending: Vec::new(),
             timers: Vec::new(),
             timer_events: Vec::new(),
@@ -132,7 +132,7 @@ impl Context {
         Context {
             data: serde_json::json!({}).into(),
             input_ids: Vec::new(),
-            processed: Vec::with_capacity(PROCESSED_MAX),
+            processed: Vec::new(),
             pending: Vec::new(),
             timer_events: Vec::new(),
             early: Vec::new(),

@@ -27,8 +27,6 @@ use crate::outcome::Outcome;
 use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
 use crate::task::TaskFailure;
 
-/// Effects of most outcomes at most: room that one begins with.
-const EFFECTS: usize = 4;
 /// Bytes of a recorded effect beside its JSON: the kind and Avro's framing.
 const EFFECT_OVERHEAD_BYTES: usize = 32;
 
@@ -152,9 +150,8 @@ impl Made {
     ) -> Result<Made, TaskFailure> {
         let mut makes = Emission { current, task_id, step, ordinal: 0 };
         let tried = Effect::Task(tried(context, task_id, TaskStatus::Success, current.attempt.number));
-        let mut effects = Vec::with_capacity(EFFECTS);
-        effects.push(tried);
-        let mut made = Made { effects, emitted: Vec::new(), kept: Vec::new(), starts: Vec::new(), asked: None };
+        let mut made =
+            Made { effects: vec![tried], emitted: Vec::new(), kept: Vec::new(), starts: Vec::new(), asked: None };
         for event in &outcome.emit {
             made.emitted.push(makes.event(event, current.event.place())?);
         }
