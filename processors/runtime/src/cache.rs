@@ -1,19 +1,21 @@
 //! The lane's memory of one partition: a cache of the compacted topic, by encoded records.
 //!
 //! Records stay encoded, and compressed, and are read when they are needed: an aborted transaction has nothing to undo
-//! here, and an open execution costs half of its bytes.
+//! here, and an open execution costs less than its bytes.
 
+mod closed;
 mod compression;
 mod inner_records;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_core::context::{Branch, ContextKey, RecordKey, Scope, Stub};
 use thalweg_core::identity::execution_hash;
-use thalweg_core::{Execution, Micros, RecordStore, ScopeStatus, WorkflowStatus};
+use thalweg_core::{Execution, Micros, RecordStore, ScopeStatus};
 
+use closed::{ClosedKey, MICROS, PackedStub};
 use compression::{compress, decompress};
 use inner_records::{InnerRecords, Record};
 
@@ -49,55 +51,6 @@ struct OpenRecords {
     /// Few executions fan out at any time: the others pay one word for it.
     inner: Option<Box<InnerRecords>>,
 }
-
-/// An execution hash that takes no room to be aligned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct ClosedKey(u64, u64);
-
-impl From<u128> for ClosedKey {
-    fn from(hash: u128) -> ClosedKey {
-        ClosedKey((hash >> 64) as u64, hash as u64)
-    }
-}
-
-impl Hash for ClosedKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.1);
-    }
-}
-
-/// A stub in as few bytes as it needs: there may be millions of them.
-#[derive(Clone, Copy)]
-struct PackedStub {
-    applied_offset: i64,
-    start_hash: u64,
-    /// Seconds since the epoch, rounded up.
-    completed_at: u32,
-    status: WorkflowStatus,
-}
-
-impl PackedStub {
-    fn new(stub: Stub) -> PackedStub {
-        PackedStub {
-            applied_offset: stub.applied_offset,
-            start_hash: stub.start_hash,
-            completed_at: u32::try_from(stub.completed_at.max(0) as u64 / MICROS).map_or(u32::MAX, |s| s + 1),
-            status: stub.status,
-        }
-    }
-
-    fn stub(self) -> Stub {
-        Stub {
-            status: self.status,
-            completed_at: Micros::from(self.completed_at) * MICROS as Micros,
-            applied_offset: self.applied_offset,
-            start_hash: self.start_hash,
-        }
-    }
-}
-
-/// Microseconds of a second.
-const MICROS: u64 = 1_000_000;
 
 /// What a lane knows of one partition's executions.
 #[derive(Default)]

@@ -11,10 +11,10 @@ pub fn compress(value: &[u8], ids: &[u8]) -> Vec<u8> {
     block::compress_prepend_size_with_dict(value, ids)
 }
 
-/// The value of what was compressed with these ids.
+/// The value of what was compressed with these ids; with others it may read as something else.
 ///
 /// # Errors
-/// Where it was compressed with others.
+/// Where the bytes are no such block.
 pub fn decompress(record: &[u8], ids: &[u8]) -> Result<Vec<u8>, CodecError> {
     block::decompress_size_prepended_with_dict(record, ids).map_err(|error| CodecError::Malformed(error.to_string()))
 }
