@@ -3,45 +3,22 @@
 //! Records stay encoded, and compressed, and are read when they are needed: an aborted transaction has nothing to undo
 //! here, and an open execution costs less than its bytes.
 
+mod by_execution;
 mod closed;
 mod compression;
 mod inner_records;
-
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+mod place;
 
 use thalweg_core::codec::{CodecError, Schemas};
 use thalweg_core::context::{Branch, ContextKey, RecordKey, Scope, Stub};
 use thalweg_core::identity::execution_hash;
 use thalweg_core::{Execution, Micros, RecordStore, ScopeStatus};
 
-use closed::{ClosedKey, MICROS, PackedStub};
+pub use by_execution::ByExecution;
+use by_execution::ExecutionKey;
+use closed::{MICROS, PackedStub};
 use compression::{compress, decompress};
 use inner_records::{InnerRecords, Record};
-
-/// Takes a part of a key that is a hash already.
-#[derive(Default)]
-pub struct PassThrough(u64);
-
-impl Hasher for PassThrough {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = hash as u64;
-    }
-}
-
-/// A map by execution hash.
-pub type ByExecution<V> = HashMap<u128, V, BuildHasherDefault<PassThrough>>;
 
 /// Records of one open execution.
 #[derive(Default)]
@@ -55,8 +32,8 @@ struct OpenRecords {
 /// What a lane knows of one partition's executions.
 #[derive(Default)]
 pub struct PartitionCache {
-    open: ByExecution<OpenRecords>,
-    closed: HashMap<ClosedKey, PackedStub, BuildHasherDefault<PassThrough>>,
+    open: ByExecution<ExecutionKey, OpenRecords>,
+    closed: ByExecution<ExecutionKey, PackedStub>,
     bytes: usize,
     open_scopes: usize,
 }
@@ -85,7 +62,7 @@ impl PartitionCache {
     /// # Errors
     /// Where its record can't be read.
     pub fn execution(&self, id: &str, hash: u128, schemas: &Schemas) -> Result<Execution, CodecError> {
-        let root = self.open.get(&hash).and_then(|records| records.root.as_ref());
+        let root = self.open.get(&hash.into()).and_then(|records| records.root.as_ref());
         let root = root.map(|root| decompress(root, id.as_bytes())).transpose()?;
         if let Some(stub) = self.closed.get(&hash.into()).map(|stub| stub.stub()) {
             return match root {
@@ -115,9 +92,9 @@ impl PartitionCache {
     }
 
     fn put_inner(&mut self, key: &ContextKey, value: &[u8], schemas: &Schemas) -> Result<(), CodecError> {
-        let hash = execution_hash(&key.execution_id);
+        let hash = ExecutionKey::from(execution_hash(&key.execution_id));
         // One that failed and has records may go on.
-        if self.closed.contains_key(&hash.into()) && !self.open.contains_key(&hash) {
+        if self.closed.contains_key(&hash) && !self.open.contains_key(&hash) {
             return Ok(());
         }
         let is_open_scope = key.branch.is_none() && schemas.read_scope(value)?.status == ScopeStatus::Open;
@@ -132,7 +109,7 @@ impl PartitionCache {
     fn set_root(&mut self, id: &str, hash: u128, value: Option<&[u8]>) {
         let root: Option<Box<[u8]>> = value.map(|value| compress(value, id.as_bytes()).into());
         self.bytes += root.as_ref().map_or(0, |root| root.len());
-        let old = std::mem::replace(&mut self.open.entry(hash).or_default().root, root);
+        let old = std::mem::replace(&mut self.open.entry(hash.into()).or_default().root, root);
         self.bytes -= old.map_or(0, |old| old.len());
     }
 
@@ -146,7 +123,7 @@ impl PartitionCache {
 
     /// The execution closed: only its stub stays.
     pub fn close(&mut self, hash: u128, stub: Stub) {
-        self.forget(hash);
+        self.forget(hash.into());
         self.closed.insert(hash.into(), PackedStub::new(stub));
     }
 
@@ -163,26 +140,26 @@ impl PartitionCache {
         match key {
             RecordKey::Root(id) => {
                 let hash = execution_hash(id);
-                self.forget(hash);
+                self.forget(hash.into());
                 self.forget_closed(hash);
             }
             RecordKey::Inner(key) => {
-                let Some(records) = self.open.get_mut(&execution_hash(&key.execution_id)) else { return };
+                let Some(records) = self.open.get_mut(&execution_hash(&key.execution_id).into()) else { return };
                 let old = records.inner.as_mut().and_then(|inner| inner.remove(key));
                 self.uncount(old.iter());
             }
         }
     }
 
-    fn forget(&mut self, hash: u128) {
-        let Some(records) = self.open.remove(&hash) else { return };
+    fn forget(&mut self, key: ExecutionKey) {
+        let Some(records) = self.open.remove(&key) else { return };
         self.bytes -= records.root.map_or(0, |root| root.len());
         self.uncount(records.inner.iter().flat_map(|inner| inner.iter()));
     }
 
     /// Is there a record of this execution, so that it is open, or wanted by a redrive?
     pub fn is_open(&self, execution: u128) -> bool {
-        self.open.contains_key(&execution)
+        self.open.contains_key(&execution.into())
     }
 
     /// Is it closed, and has no record here, and did it end by then, in seconds since the epoch?
@@ -212,10 +189,10 @@ impl PartitionCache {
 
     /// After restore: scopes and branches whose execution has no root record are left over from one that is gone.
     pub fn drop_orphans(&mut self) {
-        let orphans: Vec<u128> =
-            self.open.iter().filter(|(_, records)| records.root.is_none()).map(|(hash, _)| *hash).collect();
-        for hash in orphans {
-            self.forget(hash);
+        let orphans: Vec<ExecutionKey> =
+            self.open.iter().filter(|(_, records)| records.root.is_none()).map(|(key, _)| *key).collect();
+        for key in orphans {
+            self.forget(key);
         }
     }
 }
@@ -232,7 +209,7 @@ pub struct CachedRecords<'a> {
 
 impl CachedRecords<'_> {
     fn inner(&self) -> Option<&InnerRecords> {
-        self.cache.open.get(&self.execution)?.inner.as_deref()
+        self.cache.open.get(&self.execution.into())?.inner.as_deref()
     }
 }
 
@@ -319,7 +296,7 @@ mod tests {
     /// The map grows when seven of eight places are taken, and a place has a byte beside its content.
     #[test]
     fn a_closed_execution_takes_a_hundred_bytes_at_most() {
-        let place = size_of::<(ClosedKey, PackedStub)>() + 1;
+        let place = size_of::<(ExecutionKey, PackedStub)>() + 1;
         assert!(place * 2 * 8 / 7 <= 100, "{place} bytes");
     }
 

@@ -1,25 +1,7 @@
-//! What stays of a closed execution: a key and a stub, as small as they can be.
-
-use std::hash::{Hash, Hasher};
+//! What stays of a closed execution: a stub, as small as it can be.
 
 use thalweg_core::context::Stub;
 use thalweg_core::{Micros, WorkflowStatus};
-
-/// An execution hash that takes no room to be aligned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ClosedKey(u64, u64);
-
-impl From<u128> for ClosedKey {
-    fn from(hash: u128) -> ClosedKey {
-        ClosedKey((hash >> 64) as u64, hash as u64)
-    }
-}
-
-impl Hash for ClosedKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.1);
-    }
-}
 
 /// A stub in as few bytes as it needs: there may be millions of them.
 #[derive(Clone, Copy)]

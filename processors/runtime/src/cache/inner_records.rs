@@ -9,14 +9,12 @@ use thalweg_core::codec::CodecError;
 use thalweg_core::context::ContextKey;
 
 use super::compression::{compress, decompress};
+use super::place::{ids_of, place_of};
 
-/// Between scope and branch. The id of a scope is a UUID that the engine derives, so that the first one ends it,
-/// whatever the branch is named.
-const SEPARATOR: u8 = 0;
-/// Bytes before the key: its length, and whether it is an open scope.
+/// Bytes before the place: its length, and whether it is an open scope.
 const HEAD_BYTES: usize = size_of::<u32>();
 
-/// A record behind its key, in one allocation: most executions that fan out have few of them, so that what each takes
+/// A record behind its place in the execution, in one allocation: most executions that fan out have few of them, so that what each takes
 /// beside its bytes matters.
 pub struct Record(Box<[u8]>);
 
@@ -29,7 +27,7 @@ impl Record {
         Record([&head.to_le_bytes()[..], &place, &record].concat().into())
     }
 
-    /// Whether it is an open scope, then key and record.
+    /// Whether it is an open scope, then place and record.
     fn parts(&self) -> (bool, &[u8], &[u8]) {
         let Some((head, rest)) = self.0.split_first_chunk::<HEAD_BYTES>() else { return (false, &[], &[]) };
         let head = u32::from_le_bytes(*head);
@@ -139,7 +137,7 @@ impl InnerRecords {
 
     /// The value of a scope's record.
     pub fn scope(&self, execution_id: &str, scope: &str) -> Option<Vec<u8>> {
-        self.get(scope.as_bytes())?.value(execution_id).ok()
+        self.get(&place_of(scope, None))?.value(execution_id).ok()
     }
 
     /// The value of a branch's record.
@@ -170,19 +168,6 @@ impl InnerRecords {
     }
 }
 
-/// The key within the execution.
-fn place_of(scope: &str, branch: Option<&str>) -> Vec<u8> {
-    match branch {
-        Some(branch) => [scope.as_bytes(), &[SEPARATOR], branch.as_bytes()].concat(),
-        None => scope.as_bytes().to_vec(),
-    }
-}
-
-/// The ids that a record is compressed against.
-fn ids_of(execution_id: &str, place: &[u8]) -> Vec<u8> {
-    [execution_id.as_bytes(), place].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +182,8 @@ mod tests {
 
     #[test]
     fn few_records_and_many_are_found_by_scope_and_branch() {
-        let scopes = [("s", 3), ("s", FEW_MAX), ("sa", 3), ("t", 0)];
+        let uuid = "6076b79f-4030-5d05-a150-38306c2b85a0";
+        let scopes = [("s", 3), ("s", FEW_MAX), ("sa", 3), ("t", 0), (uuid, 2)];
         for count in 0..scopes.len() {
             let mut records = InnerRecords::default();
             for (scope, branches) in scopes[..=count].iter().rev() {

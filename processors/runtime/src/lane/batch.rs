@@ -74,8 +74,8 @@ pub enum Topic {
 pub struct Batch<'a> {
     fixtures: &'a Fixtures,
     began: Instant,
-    touched: ByExecution<Touched>,
-    succeeded: ByExecution<Succeeded>,
+    touched: ByExecution<u128, Touched>,
+    succeeded: ByExecution<u128, Succeeded>,
     records: Records<Topic>,
     changed: Vec<Changed>,
     dead_letters: Vec<Outgoing>,
