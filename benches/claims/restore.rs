@@ -14,6 +14,7 @@ use thalweg_core::context::RecordKey;
 use thalweg_core::partition_of;
 use thalweg_runtime::Config;
 
+use crate::bare_restore;
 use crate::cluster::{Cluster, DEADLINE, Namespace};
 use crate::load::{execution_id, send};
 use crate::measure::Extent;
@@ -44,6 +45,10 @@ pub struct Restored {
     /// Executions.
     pub contexts_per_s: f64,
     pub records_per_s: f64,
+    /// Executions whose records the same client reads in a second, and does nothing with.
+    pub ceiling_per_s: f64,
+    /// `contexts_per_s` of `ceiling_per_s`.
+    pub ratio: f64,
     /// Memory of the router above that of one without contexts.
     pub memory_bytes_each: f64,
     pub rounds: Vec<Round>,
@@ -53,6 +58,8 @@ pub struct Restored {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Round {
     pub seconds: f64,
+    /// Of the ceiling.
+    pub ceiling_seconds: f64,
     pub memory_bytes: u64,
 }
 
@@ -102,18 +109,22 @@ pub fn restore(cluster: &Cluster, state: &'static str, recorded_in: &Namespace, 
     let rounds: Vec<Round> = (1..=extent.rounds)
         .map(|number| {
             let (worker, seconds) = started(&namespace, records);
-            let round = Round { seconds, memory_bytes: settled_memory(&worker) };
+            let memory_bytes = settled_memory(&worker);
             worker.stop();
+            let (ceiling_seconds, read) = bare_restore::read(&namespace.config);
+            assert_eq!(read, records, "context records that the ceiling read");
             eprintln!(
-                "round {number}  restore  {partitions} partitions  {state:<7}  {seconds:>8.2} s  {:.0} MB",
-                round.memory_bytes as f64 / 1e6
+                "round {number}  restore  {partitions} partitions  {state:<7}  {seconds:>8.2} s  {:.0} MB  ceiling \
+                 {ceiling_seconds:.2} s",
+                memory_bytes as f64 / 1e6
             );
-            round
+            Round { seconds, ceiling_seconds, memory_bytes }
         })
         .collect();
     let of = |field: fn(&Round) -> f64| median(rounds.iter().map(field).collect()).unwrap_or_default();
     let (seconds, memory) = (of(|round| round.seconds), of(|round| round.memory_bytes as f64));
     let each = |total: f64| total / extent.contexts as f64;
+    let ceiling_seconds = of(|round| round.ceiling_seconds);
     Restored {
         state,
         executions: extent.contexts,
@@ -123,6 +134,8 @@ pub fn restore(cluster: &Cluster, state: &'static str, recorded_in: &Namespace, 
         seconds,
         contexts_per_s: extent.contexts as f64 / seconds,
         records_per_s: records as f64 / seconds,
+        ceiling_per_s: extent.contexts as f64 / ceiling_seconds,
+        ratio: ceiling_seconds / seconds,
         memory_bytes_each: each(memory - empty as f64),
         rounds,
     }
@@ -224,6 +237,8 @@ pub fn table(restores: &[Restored]) -> String {
         "seconds",
         "contexts/s",
         "records/s",
+        "ceiling/s",
+        "ratio",
         "memory each",
         "to reach first",
     ];
@@ -236,6 +251,8 @@ pub fn table(restores: &[Restored]) -> String {
             format!("{:.1}", restored.seconds),
             grouped(restored.contexts_per_s),
             grouped(restored.records_per_s),
+            grouped(restored.ceiling_per_s),
+            format!("{:.2}", restored.ratio),
             format!("{:.0} B", restored.memory_bytes_each),
             if restored.state == "open" { "200,000/s, 2 KB" } else { "200,000/s, 150 B" }.to_owned(),
         ]);
