@@ -2,7 +2,7 @@
 //! very records that the engine wrote for such a claim, through the same transactions.
 //!
 //! It has the lane's client with the same settings, the same number of lanes, the same rules for a batch (until the
-//! poll runs dry, `batch.max.records`, `commit.interval.ms`), two producers in turn, an offset for each partition, the
+//! poll runs dry and no more is expected, `batch.max.records`, `commit.interval.ms`), two producers in turn, an offset for each partition, the
 //! same wait for the producer. It leaves out all the rest: it reads no context and keeps none, decodes and encodes
 //! nothing, runs no step and no task, and counts nothing. The bytes of values and headers are those of the recorded
 //! claims, in turn; key and partition are the claim's own.
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use thalweg_runtime::kafka::{Ended, InboxMessage, Kafka, KafkaFault, KafkaSettings, Polled, RdKafka};
-use thalweg_runtime::{Config, DEAD_LETTER_RECORD_MAX_BYTES, Overrides, Topics, init_processor_log};
+use thalweg_runtime::{Config, DEAD_LETTER_RECORD_MAX_BYTES, Gathering, Overrides, Topics, init_processor_log};
 
 use crate::recording::{self, Recorded};
 
@@ -50,6 +50,7 @@ struct Lane {
     /// The next inbox offset of each partition that is served.
     next: BTreeMap<i32, i64>,
     waiting: Vec<InboxMessage>,
+    gathering: Gathering,
 }
 
 impl Lane {
@@ -76,6 +77,7 @@ impl Lane {
             assigned: BTreeSet::new(),
             next: BTreeMap::new(),
             waiting: Vec::new(),
+            gathering: Gathering::default(),
         }
     }
 
@@ -91,7 +93,10 @@ impl Lane {
             for message in &batch {
                 next.insert(message.partition, message.offset + 1);
             }
-            match self.commit(&batch, &next) {
+            let began = Instant::now();
+            let ended = self.commit(&batch, &next);
+            self.gathering.committed(batch.len(), began.elapsed());
+            match ended {
                 Ended::Committed => self.next.append(&mut next),
                 // The group has moved on: these partitions are read again from where they were.
                 Ended::Aborted(_) => self.assigned.extend(next.into_keys()),
@@ -104,10 +109,18 @@ impl Lane {
     fn poll(&mut self) {
         let began = Instant::now();
         let mut timeout = if self.assigned.is_empty() { IDLE_POLL } else { Duration::ZERO };
+        let mut dry_since: Option<Instant> = None;
         let interval = Duration::from_millis(self.config.commit_interval_ms);
         while self.waiting.len() < self.config.batch_max_records && began.elapsed() < interval {
             match self.kafka.poll(timeout).expect("a consumer that goes on") {
-                Polled::Idle => return,
+                Polled::Idle => {
+                    let waited = dry_since.get_or_insert_with(Instant::now).elapsed();
+                    timeout = self.gathering.left(self.waiting.len(), waited);
+                    if timeout.is_zero() {
+                        return;
+                    }
+                    continue;
+                }
                 Polled::Record(message) => {
                     if self.next.contains_key(&message.partition) {
                         self.waiting.push(message);

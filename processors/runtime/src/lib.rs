@@ -27,7 +27,7 @@ pub use fail_point::{FailPoint, FailPoints};
 pub use health::{Health, InlineTask, LaneHealth};
 pub use inbox_name::{Replaced, inbox_name, is_inbox, replaced_key, replaced_partition};
 pub use inbox_position::InboxPosition;
-pub use lane::{Fixtures, Lane, LaneError, Retention};
+pub use lane::{Fixtures, Gathering, Lane, LaneError, Retention};
 pub use log::{LogError, init_command_log, init_processor_log};
 pub use registry::{Registry, fingerprint_in as registry_fingerprint, key_of as registry_key};
 pub use tasks::InlineTasks;

@@ -194,7 +194,7 @@ impl Kafka for RdKafka {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let polled = match consumer.poll(left) {
+            let polled = match consumer.poll(whole_millis(left)) {
                 None => Polled::Idle,
                 Some(Ok(message)) => Polled::Record(owned(&message)),
                 Some(Err(error)) => {
@@ -319,6 +319,12 @@ impl Kafka for RdKafka {
     }
 }
 
+/// A time-out in whole milliseconds, rounded up. rdkafka 0.39 cuts what is left of one to those, and with less than one
+/// left it would be polled without a pause.
+pub(super) fn whole_millis(timeout: Duration) -> Duration {
+    Duration::from_millis(timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX))
+}
+
 fn changed(change: Change) -> Polled<Generation> {
     match change {
         Change::Assigned(partitions, generation) => Polled::Assigned(partitions, generation),
@@ -343,6 +349,13 @@ fn owned(message: &BorrowedMessage) -> InboxMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn less_than_a_millisecond_is_waited_for_as_one() {
+        for (nanos, millis) in [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (7_000_001, 8)] {
+            assert_eq!(whole_millis(Duration::from_nanos(nanos)), Duration::from_millis(millis));
+        }
+    }
 
     #[test]
     fn what_the_user_sets_of_the_fetches_stands() {

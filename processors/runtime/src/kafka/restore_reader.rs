@@ -9,7 +9,7 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::listener::EndIsNoError;
-use super::rdkafka_client::{judged, retriable};
+use super::rdkafka_client::{judged, retriable, whole_millis};
 use super::{ContextsPolled, KafkaFault, NotAuthorized, TakeContext};
 
 /// A consumer without subscription, read_committed.
@@ -56,7 +56,7 @@ impl RestoreReader {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.consumer.poll(left) {
+            match self.consumer.poll(whole_millis(left)) {
                 None => return Ok(ContextsPolled::Idle),
                 Some(Ok(message)) => {
                     take(message.partition(), message.key().unwrap_or_default(), message.payload());

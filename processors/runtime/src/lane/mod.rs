@@ -6,6 +6,7 @@ mod assignment;
 mod batch;
 mod due;
 mod ending;
+mod gathering;
 mod partition;
 mod retention;
 mod tally;
@@ -29,6 +30,7 @@ use crate::registry::Registry;
 use crate::tasks::InlineTasks;
 use crate::telemetry::{LagSeen, PartitionGauges, RestoresWaiting};
 use batch::{Batch, Topic};
+pub use gathering::Gathering;
 use partition::Partition;
 pub use retention::Retention;
 
@@ -131,6 +133,7 @@ pub struct Lane<K: Kafka> {
     waiting: VecDeque<InboxMessage>,
     /// Memory for the records of a transaction.
     records: Records<Topic>,
+    gathering: Gathering,
     inputs_first: bool,
     backoff: Duration,
     lag_told: Instant,
@@ -156,6 +159,7 @@ impl<K: Kafka> Lane<K> {
             generation: None,
             waiting: VecDeque::new(),
             records: Records::default(),
+            gathering: Gathering::default(),
             inputs_first: false,
             backoff: BACKOFF.0,
             lag_told: Instant::now(),
@@ -176,6 +180,7 @@ impl<K: Kafka> Lane<K> {
             // 2 restore what was assigned
             self.restore()?;
             // 3 step the batch
+            let gathered = self.waiting.len();
             let mut batch = self.step(&fixtures)?;
             let wanted = std::mem::take(&mut batch.wanted);
             if batch.is_empty() {
@@ -188,6 +193,7 @@ impl<K: Kafka> Lane<K> {
             batch.write_changed()?;
             let began = Instant::now();
             let ended = self.commit(&batch);
+            self.gathering.committed(gathered, began.elapsed());
             // 5 publish to the caches
             self.records = self.publish(batch, ended, began)?;
             self.restore_with(wanted);
@@ -209,19 +215,27 @@ impl<K: Kafka> Lane<K> {
         }
     }
 
-    /// Gathers records until the poll runs dry, the batch is full, or its interval is over.
+    /// Gathers records until the poll runs dry and no more are expected, the batch is full, or its interval is over.
     fn poll(&mut self) -> Result<(), LaneError> {
         self.tell_lag();
         let fixtures = Arc::clone(&self.fixtures);
         let began = Instant::now();
         let mut bytes: usize = self.waiting.iter().map(InboxMessage::bytes).sum();
-        let mut timeout = self.idle_time();
+        let mut timeout = if self.waiting.is_empty() { self.idle_time(IDLE_POLL) } else { Duration::ZERO };
+        let mut dry_since: Option<Instant> = None;
         let full = |waiting: &VecDeque<InboxMessage>, bytes: usize| {
             waiting.len() >= fixtures.batch_max_records || bytes >= BATCH_MAX_BYTES
         };
         while !full(&self.waiting, bytes) && began.elapsed() < fixtures.commit_interval {
             match self.kafka.poll(timeout).map_err(LaneError::Kafka)? {
-                Polled::Idle => return Ok(()),
+                Polled::Idle => {
+                    let waited = dry_since.get_or_insert_with(Instant::now).elapsed();
+                    timeout = self.idle_time(self.gathering.left(self.waiting.len(), waited));
+                    if timeout.is_zero() {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 Polled::Record(message) => {
                     bytes += message.bytes();
                     if self.partitions.get(&message.partition).is_some_and(Partition::is_served) {
@@ -236,13 +250,13 @@ impl<K: Kafka> Lane<K> {
         Ok(())
     }
 
-    /// How long there is nothing to do but to wait for a record.
-    fn idle_time(&self) -> Duration {
-        if !self.waiting.is_empty() {
-            return Duration::ZERO;
+    /// How long there is nothing to do but to wait for a record, at most `longest`.
+    fn idle_time(&self, longest: Duration) -> Duration {
+        if longest.is_zero() {
+            return longest;
         }
         let now = wall_clock();
-        self.partitions.values().map(|partition| partition.idle_time(now)).fold(IDLE_POLL, Duration::min)
+        self.partitions.values().map(|partition| partition.idle_time(now)).fold(longest, Duration::min)
     }
 
     fn step<'a>(&mut self, fixtures: &'a Fixtures) -> Result<Batch<'a>, LaneError> {
