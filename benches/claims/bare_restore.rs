@@ -20,8 +20,9 @@ pub fn read(config: &Config) -> (f64, usize) {
         thread::spawn(move || read_partitions(kafka, partitions))
     });
     let reading: Vec<_> = reading.collect();
-    let records = reading.into_iter().map(|lane| lane.join().expect("a reader")).sum();
-    (since.elapsed().as_secs_f64(), records)
+    // Their clients live on until all have read: a consumer that is dropped first waits for its group.
+    let readers: Vec<_> = reading.into_iter().map(|lane| lane.join().expect("a reader")).collect();
+    (since.elapsed().as_secs_f64(), readers.into_iter().map(|(records, _)| records).sum())
 }
 
 fn connect(config: &Config, number: usize) -> RdKafka {
@@ -39,7 +40,7 @@ fn connect(config: &Config, number: usize) -> RdKafka {
     RdKafka::connect(settings).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn read_partitions(mut kafka: RdKafka, mut partitions: BTreeSet<i32>) -> usize {
+fn read_partitions(mut kafka: RdKafka, mut partitions: BTreeSet<i32>) -> (usize, RdKafka) {
     for partition in &partitions {
         kafka.read_contexts(*partition).unwrap_or_else(|error| panic!("{error}"));
     }
@@ -53,5 +54,5 @@ fn read_partitions(mut kafka: RdKafka, mut partitions: BTreeSet<i32>) -> usize {
             Err(error) => panic!("{error}"),
         }
     }
-    records
+    (records, kafka)
 }

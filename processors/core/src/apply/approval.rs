@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::branch::{self, ENGINE, Ending};
-use super::{Action, Closing, Current, Step, close, outcome, publication};
+use super::{Action, Closing, Current, Step, close, publication};
 use crate::approval::{Approval, Decision, Interrupt};
 use crate::channel::Channel;
 use crate::context::TaskState;
@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::execution::Execution;
 use crate::json::Json;
 use crate::message_class::MessageClass;
-use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
+use crate::status::{BranchStatus, TaskStatus};
 
 /// The code of a task that people did not let go on.
 const REJECTED: &str = "APPROVAL_REJECTED";
@@ -85,10 +85,7 @@ pub(super) fn decide(
                     execution.load_branch(scope, name, step.store);
                     branch::done(execution, current, scope, name, ending, step, actions);
                 }
-                None => {
-                    let error = Some(outcome::error_of(REJECTED, &message));
-                    current.closing = Some(Closing { status: WorkflowStatus::Failed, result: None, error });
-                }
+                None => current.closing = Some(Closing::failed(REJECTED, &message)),
             }
             false
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Action, Closing, Current, Notice, Step, admit, cancel, child, outcome, publication};
+use super::{Action, Closing, Current, Notice, Step, admit, cancel, child, publication};
 use crate::channel::Channel;
 use crate::child::ENDED;
 use crate::context::{Branch, Scope};
@@ -19,7 +19,7 @@ use crate::join_policy::JoinPolicy;
 use crate::json::Json;
 use crate::limits::SCOPE_RESULTS_MAX_BYTES;
 use crate::message_class::MessageClass;
-use crate::status::{BranchStatus, ScopeStatus, WorkflowStatus};
+use crate::status::{BranchStatus, ScopeStatus};
 use crate::timer::{Purpose, SCOPE_TIMED_OUT, WAITING_TIMED_OUT};
 
 /// How a branch ends.
@@ -106,11 +106,7 @@ fn propagate_failure(execution: &mut Execution, current: &mut Current, step: &St
             done(execution, current, scope, branch, ending, step, actions);
         }
         None if current.closing.is_none() => {
-            current.closing = Some(Closing {
-                status: WorkflowStatus::Failed,
-                result: None,
-                error: Some(outcome::error_of(code, &message)),
-            });
+            current.closing = Some(Closing::failed(code, &message));
         }
         None => {}
     }

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::branch::{self, Ending};
 use super::emission::Emission;
-use super::outcome::error_of;
 use super::timer::{self, Setting};
 use super::{Action, Closing, Current, Step, approval};
 use crate::approval::DECIDED;
@@ -397,11 +396,7 @@ fn closing(outcome: &Outcome, current: &Current, step: &Step) -> Result<Option<C
         return Ok(Some(Closing { status: WorkflowStatus::Success, result, error: None }));
     }
     Ok(match &outcome.fail {
-        Some(failure) if current.event.branch.is_none() => Some(Closing {
-            status: WorkflowStatus::Failed,
-            result: None,
-            error: Some(error_of(&failure.code, &failure.message)),
-        }),
+        Some(failure) if current.event.branch.is_none() => Some(Closing::failed(&failure.code, &failure.message)),
         _ => None,
     })
 }

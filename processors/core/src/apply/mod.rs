@@ -163,6 +163,13 @@ pub(crate) struct Closing {
     pub error: Option<crate::event::EventError>,
 }
 
+impl Closing {
+    /// The execution fails, for this reason.
+    fn failed(code: &str, message: &str) -> Closing {
+        Closing { status: WorkflowStatus::Failed, result: None, error: Some(outcome::error_of(code, message)) }
+    }
+}
+
 /// Actions of most steps at most: room that a step begins with.
 const ACTIONS: usize = 32;
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::branch::ENGINE;
 use super::decision::{invalid, too_large};
 use super::emission::Emission;
-use super::outcome::error_of;
 use super::{Closing, Current, Step, close};
 use crate::channel::Channel;
 use crate::context::Context;
@@ -20,7 +19,6 @@ use crate::execution::{Execution, Queued};
 use crate::json::{self, Json};
 use crate::message_class::MessageClass;
 use crate::outcome::Outcome;
-use crate::status::WorkflowStatus;
 use crate::task::TaskFailure;
 
 /// The event with which a segment begins.
@@ -70,8 +68,8 @@ pub(super) fn begin(execution: &mut Execution, current: &mut Current, step: &Ste
     let Some(context) = execution.context() else { return };
     if !context.scopes.is_empty() {
         // What came between the decision and this has opened it.
-        let error = error_of(ErrorCode::TaskFailed.as_str(), &format!("continue_as_new: {FAN_OUT_OPEN}"));
-        current.closing = Some(Closing { status: WorkflowStatus::Failed, result: None, error: Some(error) });
+        let message = format!("continue_as_new: {FAN_OUT_OPEN}");
+        current.closing = Some(Closing::failed(ErrorCode::TaskFailed.as_str(), &message));
         return;
     }
     let pending = execution.queue.iter().filter(|queued| queued.input.is_none() && queued.logged);

@@ -14,7 +14,7 @@ use crate::execution::{Execution, Queued};
 use crate::identity;
 use crate::json::Json;
 use crate::message_class::MessageClass;
-use crate::status::{BranchStatus, TaskStatus, WorkflowStatus};
+use crate::status::{BranchStatus, TaskStatus};
 use crate::timer::{Purpose, Timer, WAITING_TIMED_OUT};
 
 /// The code of what fails by it.
@@ -52,10 +52,7 @@ pub(super) fn fire(
             let ending = Ending::With(BranchStatus::Failed, Some(result));
             branch::done(execution, &mut current, scope, branch, ending, step, actions);
         }
-        (None, None) => {
-            let error = Some(outcome::error_of(CODE, &message));
-            current.closing = Some(Closing { status: WorkflowStatus::Failed, result: None, error });
-        }
+        (None, None) => current.closing = Some(Closing::failed(CODE, &message)),
     }
     handle::route(execution, &mut current, step);
     execution.root_changed = true;
