@@ -1,18 +1,19 @@
 //! The Kafka broker that the tests run on.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::iter;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::broker_log::BrokerLog;
 use super::condition::{eventually, within};
 use super::jars;
-use super::process::{Process, Signal, contents};
+use super::process::{Process, Signal};
 
 const PROCESS_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -50,22 +51,6 @@ pub struct Broker {
     data_directory: Option<PathBuf>,
     runs: Runs,
     log: BrokerLog,
-}
-
-/// What a broker has written to standard error: each of its processes, where it was started again. It can still be read
-/// when the broker is gone.
-#[derive(Clone, Default)]
-pub struct BrokerLog(Arc<Mutex<Vec<File>>>);
-
-impl BrokerLog {
-    /// All of it so far.
-    pub fn text(&self) -> String {
-        self.0.lock().expect("nobody panics with it").iter().map(contents).collect()
-    }
-
-    fn follow(&self, process: &Process) {
-        self.0.lock().expect("nobody panics with it").push(process.stderr_handle());
-    }
 }
 
 /// How a broker runs.

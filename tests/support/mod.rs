@@ -7,6 +7,7 @@
 
 mod administrator;
 mod broker;
+mod broker_log;
 mod condition;
 mod console;
 mod jars;
@@ -14,7 +15,8 @@ mod process;
 mod secure_broker;
 
 pub use administrator::Right;
-pub use broker::{Broker, BrokerLog, BrokerSettings, broker};
+pub use broker::{Broker, BrokerSettings, broker};
+pub use broker_log::BrokerLog;
 pub use condition::{eventually, eventually_observed};
 pub use console::{ConsoleConsumer, ConsoleProducer};
 pub use process::{Process, Signal};
