@@ -150,6 +150,7 @@ impl<K: Kafka> Lane<K> {
         stop: Arc<AtomicBool>,
     ) -> Lane<K> {
         Lane {
+            gathering: Gathering::new(fixtures.commit_interval),
             kafka,
             fixtures,
             health,
@@ -159,7 +160,6 @@ impl<K: Kafka> Lane<K> {
             generation: None,
             waiting: VecDeque::new(),
             records: Records::default(),
-            gathering: Gathering::default(),
             inputs_first: false,
             backoff: BACKOFF.0,
             lag_told: Instant::now(),
@@ -193,7 +193,7 @@ impl<K: Kafka> Lane<K> {
             batch.write_changed()?;
             let began = Instant::now();
             let ended = self.commit(&batch);
-            self.gathering.committed(gathered, began.elapsed());
+            self.gathering.ended(gathered, began.elapsed());
             // 5 publish to the caches
             self.records = self.publish(batch, ended, began)?;
             self.restore_with(wanted);
