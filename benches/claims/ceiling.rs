@@ -2,8 +2,8 @@
 //! very records that the engine wrote for such a claim, through the same transactions.
 //!
 //! It has the lane's client with the same settings, the same number of lanes, the same rules for a batch (until the
-//! poll runs dry and no more is expected, `batch.max.records`, `commit.interval.ms`), two producers in turn, an offset for each partition, the
-//! same wait for the producer. It leaves out all the rest: it reads no context and keeps none, decodes and encodes
+//! poll runs dry and no more is expected, `batch.max.records`, `commit.interval.ms`), two producers in turn, an offset for
+//! each partition, the same wait for the producer. It leaves out all the rest: it reads no context and keeps none, decodes and encodes
 //! nothing, runs no step and no task, and counts nothing. The bytes of values and headers are those of the recorded
 //! claims, in turn; key and partition are the claim's own.
 
@@ -38,6 +38,22 @@ pub fn serve(recorded_in: &str) {
     }
 }
 
+/// A lane's client, with the settings of the router's lanes, as a member of `group`.
+pub fn connect(config: &Config, group: &str, lane: usize) -> RdKafka {
+    let topics = Topics::new(config);
+    let settings = KafkaSettings {
+        client: config.client(),
+        inbox: topics.inbox().to_owned(),
+        contexts: topics.contexts().to_owned(),
+        group: group.to_owned(),
+        transactional_id: format!("{}.ceiling.{lane}", config.namespace),
+        transaction_timeout_ms: config.transaction_timeout_ms,
+        session_timeout_ms: config.session_timeout_ms,
+        message_max_bytes: DEAD_LETTER_RECORD_MAX_BYTES,
+    };
+    RdKafka::connect(settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
 struct Lane {
     kafka: RdKafka,
     config: Config,
@@ -57,19 +73,9 @@ impl Lane {
     fn connect(config: &Config, number: usize, recorded_in: &str, stop: Arc<AtomicBool>) -> Lane {
         let topics = Topics::new(config);
         let recorded = Config { namespace: recorded_in.to_owned(), ..config.clone() };
-        let kafka = RdKafka::connect(KafkaSettings {
-            client: config.client(),
-            inbox: topics.inbox().to_owned(),
-            contexts: topics.contexts().to_owned(),
-            group: topics.group().to_owned(),
-            transactional_id: format!("{}.ceiling.{number}", config.namespace),
-            transaction_timeout_ms: config.transaction_timeout_ms,
-            session_timeout_ms: config.session_timeout_ms,
-            message_max_bytes: DEAD_LETTER_RECORD_MAX_BYTES,
-        });
         Lane {
             claims: recording::claims(&recorded, &topics),
-            kafka: kafka.unwrap_or_else(|error| panic!("{error}")),
+            kafka: connect(config, topics.group(), number),
             config: config.clone(),
             stop,
             turn: 0,
@@ -77,7 +83,7 @@ impl Lane {
             assigned: BTreeSet::new(),
             next: BTreeMap::new(),
             waiting: Vec::new(),
-            gathering: Gathering::default(),
+            gathering: Gathering::new(Duration::from_millis(config.commit_interval_ms)),
         }
     }
 
@@ -95,7 +101,7 @@ impl Lane {
             }
             let began = Instant::now();
             let ended = self.commit(&batch, &next);
-            self.gathering.committed(batch.len(), began.elapsed());
+            self.gathering.ended(batch.len(), began.elapsed());
             match ended {
                 Ended::Committed => self.next.append(&mut next),
                 // The group has moved on: these partitions are read again from where they were.

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
-mod bare_restore;
 mod ceiling;
 mod cell;
 mod cluster;
@@ -11,6 +10,7 @@ mod measure;
 mod recording;
 mod report;
 mod restore;
+mod restore_ceiling;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod usage;
@@ -109,7 +109,8 @@ fn run(arguments: &Arguments) {
         // A broker's code is compiled while it runs: it takes twice the time of each claim until it has seen some
         // hundred thousand, and whoever came first would pay for that.
         eprintln!("the broker warms up");
-        measure(&cluster, Cell::Backlog, row.partitions, Side::Ceiling, &cars, &extent);
+        let side = if arguments.engine_only { Side::Engine } else { Side::Ceiling };
+        measure(&cluster, Cell::Backlog, row.partitions, side, &cars, &extent);
     }
     for round in 1..=extent.rounds {
         for row in &mut rows {
@@ -122,7 +123,7 @@ fn run(arguments: &Arguments) {
     if arguments.cells.contains(&Chosen::Restore) {
         let waiting = record(&cluster, ExampleKind::Incomplete);
         for (state, recorded) in [("open", &waiting), ("closed", &cars)] {
-            restores.push(restore(&cluster, state, recorded, &extent));
+            restores.push(restore(&cluster, state, recorded, &extent, arguments.engine_only));
         }
     }
     if !rows.is_empty() {

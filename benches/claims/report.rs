@@ -153,7 +153,8 @@ pub fn drawn(mut table: Table) -> String {
     table.to_string()
 }
 
-fn decimals(value: Option<f64>, count: usize) -> String {
+/// A figure, where there is one.
+pub fn decimals(value: Option<f64>, count: usize) -> String {
     value.map_or_else(String::new, |value| format!("{value:.count$}"))
 }
 

@@ -14,12 +14,12 @@ use thalweg_core::context::RecordKey;
 use thalweg_core::partition_of;
 use thalweg_runtime::Config;
 
-use crate::bare_restore;
 use crate::cluster::{Cluster, DEADLINE, Namespace};
 use crate::load::{execution_id, send};
 use crate::measure::Extent;
 use crate::recording::contexts;
-use crate::report::{drawn, grouped, median, new_table};
+use crate::report::{decimals, drawn, grouped, median, new_table};
+use crate::restore_ceiling;
 use crate::support::{eventually, eventually_observed};
 use crate::usage;
 use crate::worker::{Side, Worker};
@@ -46,9 +46,9 @@ pub struct Restored {
     pub contexts_per_s: f64,
     pub records_per_s: f64,
     /// Executions whose records the same client reads in a second, and does nothing with.
-    pub ceiling_per_s: f64,
+    pub ceiling_per_s: Option<f64>,
     /// `contexts_per_s` of `ceiling_per_s`.
-    pub ratio: f64,
+    pub ratio: Option<f64>,
     /// Memory of the router above that of one without contexts.
     pub memory_bytes_each: f64,
     pub rounds: Vec<Round>,
@@ -59,7 +59,7 @@ pub struct Restored {
 pub struct Round {
     pub seconds: f64,
     /// Of the ceiling.
-    pub ceiling_seconds: f64,
+    pub ceiling_seconds: Option<f64>,
     pub memory_bytes: u64,
 }
 
@@ -100,7 +100,13 @@ impl Template {
 }
 
 /// Restores executions like those recorded.
-pub fn restore(cluster: &Cluster, state: &'static str, recorded_in: &Namespace, extent: &Extent) -> Restored {
+pub fn restore(
+    cluster: &Cluster,
+    state: &'static str,
+    recorded_in: &Namespace,
+    extent: &Extent,
+    engine_only: bool,
+) -> Restored {
     let partitions = Config::default().partitions;
     let empty = settled_memory(&started(&cluster.create("restore-nothing", partitions), 0).0);
     let namespace = cluster.create("restore", partitions);
@@ -111,12 +117,11 @@ pub fn restore(cluster: &Cluster, state: &'static str, recorded_in: &Namespace, 
             let (worker, seconds) = started(&namespace, records);
             let memory_bytes = settled_memory(&worker);
             worker.stop();
-            let (ceiling_seconds, read) = bare_restore::read(&namespace.config);
-            assert_eq!(read, records, "context records that the ceiling read");
+            let ceiling_seconds = (!engine_only).then(|| restore_ceiling::read(&namespace.config, records));
             eprintln!(
-                "round {number}  restore  {partitions} partitions  {state:<7}  {seconds:>8.2} s  {:.0} MB  ceiling \
-                 {ceiling_seconds:.2} s",
-                memory_bytes as f64 / 1e6
+                "round {number}  restore  {partitions} partitions  {state:<7}  {seconds:>8.2} s  {:.0} MB{}",
+                memory_bytes as f64 / 1e6,
+                ceiling_seconds.map_or_else(String::new, |seconds| format!("  ceiling {seconds:.2} s"))
             );
             Round { seconds, ceiling_seconds, memory_bytes }
         })
@@ -124,7 +129,7 @@ pub fn restore(cluster: &Cluster, state: &'static str, recorded_in: &Namespace, 
     let of = |field: fn(&Round) -> f64| median(rounds.iter().map(field).collect()).unwrap_or_default();
     let (seconds, memory) = (of(|round| round.seconds), of(|round| round.memory_bytes as f64));
     let each = |total: f64| total / extent.contexts as f64;
-    let ceiling_seconds = of(|round| round.ceiling_seconds);
+    let ceiling_seconds = median(rounds.iter().filter_map(|round| round.ceiling_seconds).collect());
     Restored {
         state,
         executions: extent.contexts,
@@ -134,8 +139,8 @@ pub fn restore(cluster: &Cluster, state: &'static str, recorded_in: &Namespace, 
         seconds,
         contexts_per_s: extent.contexts as f64 / seconds,
         records_per_s: records as f64 / seconds,
-        ceiling_per_s: extent.contexts as f64 / ceiling_seconds,
-        ratio: ceiling_seconds / seconds,
+        ceiling_per_s: ceiling_seconds.map(|seconds| extent.contexts as f64 / seconds),
+        ratio: ceiling_seconds.map(|ceiling| ceiling / seconds),
         memory_bytes_each: each(memory - empty as f64),
         rounds,
     }
@@ -251,8 +256,8 @@ pub fn table(restores: &[Restored]) -> String {
             format!("{:.1}", restored.seconds),
             grouped(restored.contexts_per_s),
             grouped(restored.records_per_s),
-            grouped(restored.ceiling_per_s),
-            format!("{:.2}", restored.ratio),
+            restored.ceiling_per_s.map_or_else(String::new, grouped),
+            decimals(restored.ratio, 2),
             format!("{:.0} B", restored.memory_bytes_each),
             if restored.state == "open" { "200,000/s, 2 KB" } else { "200,000/s, 150 B" }.to_owned(),
         ]);
