@@ -50,6 +50,9 @@ fn contexts(criterion: &mut Criterion) {
         group.bench_function(format!("read, {what}"), |bencher| {
             bencher.iter(|| schemas.read_context(black_box(&bytes)).unwrap());
         });
+        group.bench_function(format!("read its summary, {what}"), |bencher| {
+            bencher.iter(|| schemas.read_context_summary(black_box(&bytes)).unwrap());
+        });
     }
     group.finish();
 }

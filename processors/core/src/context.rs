@@ -3,6 +3,7 @@
 mod record_key;
 mod scope;
 mod stub;
+mod summary;
 mod tracked_task;
 
 use std::borrow::Cow;
@@ -10,8 +11,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use record_key::{ContextKey, RecordKey};
-pub use scope::{Branch, Scope};
+pub use scope::{Branch, Scope, ScopeSummary};
 pub use stub::Stub;
+pub use summary::ContextSummary;
 pub use tracked_task::{PlanProgress, TrackedTask};
 
 use crate::budget::Used;

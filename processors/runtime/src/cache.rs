@@ -97,7 +97,7 @@ impl PartitionCache {
         if self.closed.contains_key(&hash) && !self.open.contains_key(&hash) {
             return Ok(());
         }
-        let is_open_scope = key.branch.is_none() && schemas.read_scope(value)?.status == ScopeStatus::Open;
+        let is_open_scope = key.branch.is_none() && schemas.read_scope_summary(value)?.status == ScopeStatus::Open;
         let record = Record::new(key, value, is_open_scope);
         self.bytes += record.bytes();
         self.open_scopes += usize::from(is_open_scope);

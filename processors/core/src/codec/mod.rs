@@ -5,6 +5,7 @@
 
 mod datum;
 mod json;
+mod projection;
 mod schemas;
 
 pub use json::event_to_json;

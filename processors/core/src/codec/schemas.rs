@@ -1,7 +1,7 @@
 //! The schemas that are compiled in, those that were learned from the registry, and reading and writing with them.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{SINGLE_OBJECT, datum};
-use crate::context::{Branch, Context, ContextKey, Scope};
+use super::{SINGLE_OBJECT, datum, projection};
+use crate::context::{Branch, Context, ContextKey, ContextSummary, Scope, ScopeSummary};
 use crate::error_code::ErrorCode;
 use crate::event::Event;
 use crate::limits::AVRO_ALLOCATION_MAX_BYTES;
@@ -159,7 +159,19 @@ impl Writer {
 /// Reads datums of one writer's schema.
 struct Reader {
     name: String,
+    schema: &'static Schema,
     datum: GenericDatumReader<'static>,
+}
+
+impl Reader {
+    fn read<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, CodecError> {
+        let mut rest = datum;
+        let record = self.datum.read_deser(&mut rest).map_err(|e| CodecError::Malformed(e.to_string()))?;
+        if !rest.is_empty() {
+            return Err(CodecError::Malformed(format!("{} bytes are left over after the datum", rest.len())));
+        }
+        Ok(record)
+    }
 }
 
 fn datum_reader(schema: &Schema) -> Result<GenericDatumReader<'_>, CodecError> {
@@ -174,7 +186,7 @@ pub struct Schemas {
     scope: Writer,
     branch: Writer,
     context_key: Writer,
-    readers: RwLock<HashMap<Fingerprint, std::sync::Arc<Reader>>>,
+    readers: RwLock<HashMap<Fingerprint, Arc<Reader>>>,
 }
 
 impl std::fmt::Debug for Schemas {
@@ -245,12 +257,13 @@ impl Schemas {
         let datum = datum_reader(schema)?;
         let name = schema.name().map(|name| name.to_string()).unwrap_or_default();
         if let Ok(mut readers) = self.readers.write() {
-            readers.insert(fingerprint, std::sync::Arc::new(Reader { name, datum }));
+            readers.insert(fingerprint, Arc::new(Reader { name, schema, datum }));
         }
         Ok(())
     }
 
-    fn read<T: DeserializeOwned>(&self, bytes: &[u8], name: &str) -> Result<T, CodecError> {
+    /// The reader of a record of this name, and its datum.
+    fn reader<'a>(&self, bytes: &'a [u8], name: &str) -> Result<(Arc<Reader>, &'a [u8]), CodecError> {
         let malformed = |what: String| CodecError::Malformed(what);
         let (Some(header), Some(datum)) = (bytes.get(..HEADER_BYTES), bytes.get(HEADER_BYTES..)) else {
             return Err(malformed("shorter than the header of single-object encoding".to_owned()));
@@ -267,12 +280,34 @@ impl Schemas {
         if reader.name != name {
             return Err(malformed(format!("it is a {}, not a {name}", reader.name)));
         }
-        let mut rest = datum;
-        let record = reader.datum.read_deser(&mut rest).map_err(|e| malformed(e.to_string()))?;
-        if !rest.is_empty() {
-            return Err(malformed(format!("{} bytes are left over after the datum", rest.len())));
-        }
-        Ok(record)
+        Ok((reader, datum))
+    }
+
+    fn read<T: DeserializeOwned>(&self, bytes: &[u8], name: &str) -> Result<T, CodecError> {
+        let (reader, datum) = self.reader(bytes, name)?;
+        reader.read(datum)
+    }
+
+    /// Reads the fields that `T` names, and of the others no more than where they end.
+    fn read_part<T: DeserializeOwned>(&self, bytes: &[u8], name: &str) -> Result<T, CodecError> {
+        let (reader, datum) = self.reader(bytes, name)?;
+        projection::read(reader.schema, datum).or_else(|_| reader.read(datum))
+    }
+
+    /// Reads what a router must know of a `Context` to hold it. What the other fields hold is not looked at.
+    ///
+    /// # Errors
+    /// Where the bytes are none, or their schema is unknown.
+    pub fn read_context_summary(&self, bytes: &[u8]) -> Result<ContextSummary, CodecError> {
+        self.read_part(bytes, "thalweg.Context")
+    }
+
+    /// Reads the status of a `Scope`.
+    ///
+    /// # Errors
+    /// Where the bytes are none, or their schema is unknown.
+    pub fn read_scope_summary(&self, bytes: &[u8]) -> Result<ScopeSummary, CodecError> {
+        self.read_part(bytes, "thalweg.Scope")
     }
 }
 
@@ -288,11 +323,11 @@ impl Schemas {
 
 /// A read and a write function for one record type.
 macro_rules! record {
-    ($read:ident, $write:ident, $field:ident, $type:ty, $name:literal) => {
+    ($read:ident by $by:ident, $write:ident, $field:ident, $type:ty, $name:literal) => {
         impl Schemas {
             #[doc = concat!("Reads a `", $name, "` in single-object encoding.\n\n# Errors\nWhere the bytes are none, or their schema is unknown.")]
             pub fn $read(&self, bytes: &[u8]) -> Result<$type, CodecError> {
-                self.read(bytes, $name)
+                self.$by(bytes, $name)
             }
 
             #[doc = concat!("Writes a `", $name, "` in single-object encoding.\n\n# Errors\nWhere the record does not fit the schema.")]
@@ -303,8 +338,8 @@ macro_rules! record {
     };
 }
 
-record!(read_event, write_event, event, Event, "thalweg.Event");
-record!(read_context, write_context, context, Context, "thalweg.Context");
-record!(read_scope, write_scope, scope, Scope, "thalweg.Scope");
-record!(read_branch, write_branch, branch, Branch, "thalweg.Branch");
-record!(read_context_key, write_context_key, context_key, ContextKey, "thalweg.ContextKey");
+record!(read_event by read, write_event, event, Event, "thalweg.Event");
+record!(read_context by read, write_context, context, Context, "thalweg.Context");
+record!(read_scope by read, write_scope, scope, Scope, "thalweg.Scope");
+record!(read_branch by read, write_branch, branch, Branch, "thalweg.Branch");
+record!(read_context_key by read_part, write_context_key, context_key, ContextKey, "thalweg.ContextKey");

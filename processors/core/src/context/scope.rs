@@ -44,6 +44,13 @@ impl Scope {
     }
 }
 
+/// The status of a [`Scope`], read without the rest of its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct ScopeSummary {
+    /// Open, or decided and how.
+    pub status: ScopeStatus,
+}
+
 /// One branch of a scope (`schemas/branch.avsc`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the schema describes each field")]

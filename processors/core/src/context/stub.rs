@@ -34,6 +34,6 @@ impl Stub {
     }
 }
 
-fn start_hash(id: &[u8]) -> u64 {
+pub(super) fn start_hash(id: &[u8]) -> u64 {
     id.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }

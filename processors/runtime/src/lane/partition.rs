@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thalweg_core::codec::Schemas;
-use thalweg_core::context::{RecordKey, Stub};
+use thalweg_core::context::RecordKey;
 use thalweg_core::identity::execution_hash;
 use thalweg_core::{ErrorCode, Micros, WorkflowStatus};
 
@@ -188,7 +188,7 @@ impl Partition {
         let RecordKey::Root(id) = &key else {
             return self.cache.put(&key, value, schemas).map_err(unreadable);
         };
-        let context = schemas.read_context(value).map_err(unreadable)?;
+        let context = schemas.read_context_summary(value).map_err(unreadable)?;
         // An adoption writes every context of the partition anew, without an offset; what was before it is of another
         // inbox.
         reading.newest_applied = match context.applied_offset {
@@ -196,20 +196,20 @@ impl Partition {
             applied => reading.newest_applied.max(applied),
         };
         self.unstarted.set(id, context.is_unstarted());
-        self.timers.set(id, context.next_due().map(|due| (due, context.timers.len())));
+        self.timers.set(id, context.next_due().map(|due| (due, context.timers())));
         // What a failure has left is not due: it waits for a redrive.
-        if context.pending.is_empty() || context.status.is_closed() {
-            reading.pending.remove(id);
-        } else {
+        if context.has_pending() && !context.status.is_closed() {
             reading.pending.insert(id.clone());
+        } else {
+            reading.pending.remove(id);
         }
         if context.status == WorkflowStatus::Failed {
             let root = self.wanted.contains(id).then_some(value);
-            self.cache.fail(id, Stub::of(&context), root);
+            self.cache.fail(id, context.stub(), root);
             return Ok(());
         }
         if context.status.is_closed() {
-            self.cache.close(execution_hash(id), Stub::of(&context));
+            self.cache.close(execution_hash(id), context.stub());
             return Ok(());
         }
         self.cache.put(&key, value, schemas).map_err(unreadable)
