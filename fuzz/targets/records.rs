@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use thalweg_core::Execution;
 use thalweg_core::codec::{CodecError, Schemas};
+use thalweg_core::context::Stub;
 
 static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| Schemas::new().unwrap());
 
@@ -30,7 +31,16 @@ fuzz_target!(|data: &[u8]| {
     again(data, Schemas::read_branch, Schemas::write_branch);
     again(data, Schemas::read_context_key, Schemas::write_context_key);
     again(data, Schemas::read_key, Schemas::write_key);
-    if let Some(context) = again(data, Schemas::read_context, Schemas::write_context)
+    let context = again(data, Schemas::read_context, Schemas::write_context);
+    let summary = SCHEMAS.read_context_summary(data);
+    if let Some(context) = &context {
+        let summary = summary.unwrap();
+        assert_eq!((summary.stub(), summary.next_due()), (Stub::of(context), context.next_due()));
+    }
+    if let Ok(scope) = SCHEMAS.read_scope(data) {
+        assert_eq!(SCHEMAS.read_scope_summary(data).unwrap().status, scope.status);
+    }
+    if let Some(context) = context
         && let Ok(mut execution) = Execution::open(context, &SCHEMAS)
     {
         assert!(execution.changed_records(&SCHEMAS).unwrap().is_empty(), "opening changes nothing");

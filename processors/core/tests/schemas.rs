@@ -273,18 +273,24 @@ fn the_newest_version_is_written_as_it_was() {
 /// During a rolling upgrade, and after one that was rolled back.
 #[test]
 fn what_a_later_version_writes_is_read() {
-    for format in formats() {
+    let record = json!({"type": "record", "name": "Later", "fields": [{"name": "text", "type": "string"}]});
+    // What is added, and the string "new" in it: lengths and places in a union are in zigzag coding.
+    let added: [(Value, &[u8]); 3] = [
+        (json!("string"), b"\x06new"),
+        (json!(["null", record]), b"\x02\x06new"),
+        (json!({"type": "array", "items": record}), b"\x02\x06new\0"),
+    ];
+    for (format, (added, datum)) in formats().iter().flat_map(|format| added.iter().map(move |added| (format, added))) {
         let newest = format.newest();
         let mut later: Value = serde_json::from_str(&format.current_text()).unwrap();
-        let added = json!({"name": "added_later", "type": "string", "default": ""});
+        let added = json!({"name": "added_later", "type": added});
         later["fields"].as_array_mut().unwrap().push(added);
         let text = later.to_string();
         let fingerprint = fingerprint_of(&Schema::parse_str(&text).unwrap());
         SCHEMAS.learn(fingerprint, &text).unwrap();
         let mut bytes = format.file(newest, "avro");
         bytes[2..10].copy_from_slice(&fingerprint);
-        // The string "new": its length in zigzag coding, its bytes.
-        bytes.extend(b"\x06new");
+        bytes.extend_from_slice(datum);
         let read = (format.read)(&bytes).unwrap_or_else(|error| panic!("{}: {error}", format.name));
         assert_eq!(read, format.record(newest), "{}", format.name);
     }

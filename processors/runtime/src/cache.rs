@@ -4,29 +4,47 @@
 //! here, and an open execution costs less than its bytes.
 
 mod by_execution;
+mod cached_records;
 mod closed;
 mod compression;
+mod execution_records;
 mod inner_records;
+mod packed_records;
 mod place;
 
+use std::borrow::Cow;
+
 use thalweg_core::codec::{CodecError, Schemas};
-use thalweg_core::context::{Branch, ContextKey, RecordKey, Scope, Stub};
+use thalweg_core::context::{ContextKey, RecordKey, Stub};
 use thalweg_core::identity::execution_hash;
-use thalweg_core::{Execution, Micros, RecordStore, ScopeStatus};
+use thalweg_core::{Execution, Micros, ScopeStatus};
 
 pub use by_execution::ByExecution;
 use by_execution::ExecutionKey;
+pub use cached_records::CachedRecords;
 use closed::{MICROS, PackedStub};
-use compression::{compress, decompress};
+use compression::Compressor;
+use execution_records::{Entry, ExecutionRecords};
 use inner_records::{InnerRecords, Record};
+use packed_records::{INNER_MAX, INNER_MAX_BYTES, PackedRecords};
+use place::place_of;
 
 /// Records of one open execution.
 #[derive(Default)]
 struct OpenRecords {
-    /// Compressed.
-    root: Option<Box<[u8]>>,
-    /// Few executions fan out at any time: the others pay one word for it.
-    inner: Option<Box<InnerRecords>>,
+    /// None while they are [`PartitionCache::newest`].
+    packed: Option<PackedRecords>,
+    /// Those of scopes and branches, where they are many.
+    many: Option<Box<InnerRecords>>,
+}
+
+/// The execution that was written last. Its records are packed when another one is written: most transactions, and most
+/// restores, write several records of an execution one after the other.
+#[derive(Default)]
+struct Newest {
+    key: Option<ExecutionKey>,
+    id: String,
+    records: ExecutionRecords,
 }
 
 /// What a lane knows of one partition's executions.
@@ -34,8 +52,11 @@ struct OpenRecords {
 pub struct PartitionCache {
     open: ByExecution<ExecutionKey, OpenRecords>,
     closed: ByExecution<ExecutionKey, PackedStub>,
+    newest: Newest,
+    /// Of what is packed.
     bytes: usize,
     open_scopes: usize,
+    compressor: Compressor,
 }
 
 /// Bytes that an entry takes beside its record, roughly: the maps' slots and the allocation.
@@ -54,7 +75,7 @@ impl PartitionCache {
 
     /// Bytes held, roughly.
     pub fn bytes(&self) -> usize {
-        self.bytes + (self.open.len() + self.closed.len()) * ENTRY_BYTES
+        self.bytes + self.newest.records.as_bytes().len() + (self.open.len() + self.closed.len()) * ENTRY_BYTES
     }
 
     /// What is known of an execution, ready to be worked on.
@@ -62,55 +83,129 @@ impl PartitionCache {
     /// # Errors
     /// Where its record can't be read.
     pub fn execution(&self, id: &str, hash: u128, schemas: &Schemas) -> Result<Execution, CodecError> {
-        let root = self.open.get(&hash.into()).and_then(|records| records.root.as_ref());
-        let root = root.map(|root| decompress(root, id.as_bytes())).transpose()?;
+        let records = self.records(id, hash.into())?;
+        let root = records.root().map(|root| schemas.read_context(root)).transpose()?;
         if let Some(stub) = self.closed.get(&hash.into()).map(|stub| stub.stub()) {
             return match root {
-                Some(root) => Execution::closed_with(schemas.read_context(&root)?, schemas),
+                Some(root) => Execution::closed_with(root, schemas),
                 None => Ok(Execution::closed(id, stub)),
             };
         }
         match root {
-            Some(root) => Execution::open(schemas.read_context(&root)?, schemas),
+            Some(root) => Execution::open(root, schemas),
             None => Ok(Execution::unknown(id)),
         }
     }
 
-    /// Takes in a record that was committed, or read back on restore.
-    pub fn put(&mut self, key: &RecordKey, value: &[u8], schemas: &Schemas) -> Result<(), CodecError> {
-        match key {
-            RecordKey::Root(id) => self.put_root(id, value),
-            RecordKey::Inner(key) => return self.put_inner(key, value, schemas),
+    /// The records of an execution but for those that are many.
+    fn records(&self, id: &str, key: ExecutionKey) -> Result<Cow<'_, ExecutionRecords>, CodecError> {
+        if self.newest.key == Some(key) {
+            return Ok(Cow::Borrowed(&self.newest.records));
         }
-        Ok(())
+        let packed = self.open.get(&key).and_then(|records| records.packed.as_ref());
+        packed.map_or_else(|| Ok(Cow::default()), |packed| packed.unpack(id).map(Cow::Owned))
     }
 
-    fn put_root(&mut self, id: &str, value: &[u8]) {
-        let hash = execution_hash(id);
-        self.closed.remove(&hash.into());
-        self.set_root(id, hash, Some(value));
+    /// Takes in a record that was committed, or read back on restore.
+    ///
+    /// # Errors
+    /// Where it can't be read, or what is there of its execution.
+    pub fn put(&mut self, key: &RecordKey, value: &[u8], schemas: &Schemas) -> Result<(), CodecError> {
+        match key {
+            RecordKey::Root(id) => {
+                let key = self.key_of(id);
+                self.closed.remove(&key);
+                self.set_root(id, key, Some(value))
+            }
+            RecordKey::Inner(key) => self.put_inner(key, value, schemas),
+        }
     }
 
     fn put_inner(&mut self, key: &ContextKey, value: &[u8], schemas: &Schemas) -> Result<(), CodecError> {
-        let hash = ExecutionKey::from(execution_hash(&key.execution_id));
+        let (id, execution) = (&key.execution_id, self.key_of(&key.execution_id));
         // One that failed and has records may go on.
-        if self.closed.contains_key(&hash) && !self.open.contains_key(&hash) {
+        if self.closed.contains_key(&execution) && !self.open.contains_key(&execution) {
             return Ok(());
         }
         let is_open_scope = key.branch.is_none() && schemas.read_scope_summary(value)?.status == ScopeStatus::Open;
-        let record = Record::new(key, value, is_open_scope);
-        self.bytes += record.bytes();
+        let place = place_of(&key.scope, key.branch.as_deref());
+        let entry = Entry { place: &place, is_open_scope, value };
         self.open_scopes += usize::from(is_open_scope);
-        let old = self.open.entry(hash).or_default().inner.get_or_insert_default().insert(record);
-        self.uncount(old.iter());
+        if let Some(many) = self.open.entry(execution).or_default().many.as_mut() {
+            let record = Record::new(id, &entry, &mut self.compressor);
+            self.bytes += record.bytes();
+            let old = many.insert(record);
+            self.uncount(old.iter());
+            return Ok(());
+        }
+        self.make_newest(id, execution, true)?;
+        let was_open_scope = self.newest.records.set(&entry);
+        self.open_scopes -= usize::from(was_open_scope);
+        self.divide_many(execution);
         Ok(())
     }
 
-    fn set_root(&mut self, id: &str, hash: u128, value: Option<&[u8]>) {
-        let root: Option<Box<[u8]>> = value.map(|value| compress(value, id.as_bytes()).into());
-        self.bytes += root.as_ref().map_or(0, |root| root.len());
-        let old = std::mem::replace(&mut self.open.entry(hash.into()).or_default().root, root);
-        self.bytes -= old.map_or(0, |old| old.len());
+    /// Where the newest execution has many records, each is kept by itself from now on.
+    fn divide_many(&mut self, execution: ExecutionKey) {
+        let (count, bytes) =
+            self.newest.records.inner().fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.value.len()));
+        if count <= INNER_MAX && bytes <= INNER_MAX_BYTES {
+            return;
+        }
+        let many = self.open.entry(execution).or_default().many.get_or_insert_default();
+        for entry in self.newest.records.inner() {
+            let record = Record::new(&self.newest.id, &entry, &mut self.compressor);
+            self.bytes += record.bytes();
+            many.insert(record);
+        }
+        self.newest.records.keep_root();
+    }
+
+    fn set_root(&mut self, id: &str, key: ExecutionKey, value: Option<&[u8]>) -> Result<(), CodecError> {
+        self.make_newest(id, key, false)?;
+        match value {
+            Some(value) => self.newest.records.set(&Entry { place: &[], is_open_scope: false, value }),
+            None => self.newest.records.remove(&[]),
+        };
+        Ok(())
+    }
+
+    /// The hash of an execution's id.
+    fn key_of(&self, id: &str) -> ExecutionKey {
+        match self.newest.key {
+            Some(key) if self.newest.id == id => key,
+            _ => execution_hash(id).into(),
+        }
+    }
+
+    /// Makes an execution the newest one; its root's record may be missing then, unless it `needs_root`.
+    fn make_newest(&mut self, id: &str, key: ExecutionKey, needs_root: bool) -> Result<(), CodecError> {
+        if self.newest.key == Some(key) {
+            return Ok(());
+        }
+        self.pack_newest();
+        let open = self.open.entry(key).or_default();
+        if let Some(packed) = &open.packed {
+            if needs_root || packed.has_inner() {
+                self.newest.records = packed.unpack(id)?;
+            }
+            self.bytes -= packed.bytes();
+            open.packed = None;
+        }
+        self.newest.key = Some(key);
+        self.newest.id.clear();
+        self.newest.id.push_str(id);
+        Ok(())
+    }
+
+    fn pack_newest(&mut self) {
+        let Newest { key, id, records } = &mut self.newest;
+        if let Some(open) = key.take().and_then(|key| self.open.get_mut(&key)) {
+            let packed = PackedRecords::new(records, id, &mut self.compressor);
+            self.bytes += packed.bytes();
+            open.packed = Some(packed);
+        }
+        records.clear();
     }
 
     /// Counts no longer what is gone.
@@ -129,32 +224,60 @@ impl PartitionCache {
 
     /// While records are read back: the execution failed, and a record further on may tell that it goes on. What it has
     /// of scopes and branches stays until [`PartitionCache::drop_orphans`]; with its root record it stays for a redrive.
-    pub fn fail(&mut self, id: &str, stub: Stub, root: Option<&[u8]>) {
-        let hash = execution_hash(id);
-        self.closed.insert(hash.into(), PackedStub::new(stub));
-        self.set_root(id, hash, root);
+    ///
+    /// # Errors
+    /// Where what is there of it can't be read.
+    pub fn fail(&mut self, id: &str, stub: Stub, root: Option<&[u8]>) -> Result<(), CodecError> {
+        let key = self.key_of(id);
+        self.closed.insert(key, PackedStub::new(stub));
+        if root.is_none() && !self.open.contains_key(&key) {
+            return Ok(());
+        }
+        self.set_root(id, key, root)
     }
 
     /// A tombstone: nothing of the key stays.
-    pub fn remove(&mut self, key: &RecordKey) {
+    ///
+    /// # Errors
+    /// Where what is there of its execution can't be read.
+    pub fn remove(&mut self, key: &RecordKey) -> Result<(), CodecError> {
         match key {
             RecordKey::Root(id) => {
                 let hash = execution_hash(id);
                 self.forget(hash.into());
                 self.forget_closed(hash);
             }
-            RecordKey::Inner(key) => {
-                let Some(records) = self.open.get_mut(&execution_hash(&key.execution_id).into()) else { return };
-                let old = records.inner.as_mut().and_then(|inner| inner.remove(key));
-                self.uncount(old.iter());
-            }
+            RecordKey::Inner(key) => self.remove_inner(key)?,
         }
+        Ok(())
+    }
+
+    fn remove_inner(&mut self, key: &ContextKey) -> Result<(), CodecError> {
+        let (id, execution) = (&key.execution_id, self.key_of(&key.execution_id));
+        let place = place_of(&key.scope, key.branch.as_deref());
+        let Some(records) = self.open.get_mut(&execution) else { return Ok(()) };
+        if let Some(many) = &mut records.many {
+            let old = many.remove(&place);
+            self.uncount(old.iter());
+            return Ok(());
+        }
+        self.make_newest(id, execution, true)?;
+        self.open_scopes -= usize::from(self.newest.records.remove(&place));
+        Ok(())
     }
 
     fn forget(&mut self, key: ExecutionKey) {
-        let Some(records) = self.open.remove(&key) else { return };
-        self.bytes -= records.root.map_or(0, |root| root.len());
-        self.uncount(records.inner.iter().flat_map(|inner| inner.iter()));
+        let Some(OpenRecords { packed, many }) = self.open.remove(&key) else { return };
+        if self.newest.key == Some(key) {
+            self.open_scopes -= self.newest.records.open_scopes();
+            self.newest.key = None;
+            self.newest.records.clear();
+        }
+        if let Some(packed) = packed {
+            self.bytes -= packed.bytes();
+            self.open_scopes -= packed.open_scopes();
+        }
+        self.uncount(many.iter().flat_map(|many| many.iter()));
     }
 
     /// Is there a record of this execution, so that it is open, or wanted by a redrive?
@@ -189,152 +312,15 @@ impl PartitionCache {
 
     /// After restore: scopes and branches whose execution has no root record are left over from one that is gone.
     pub fn drop_orphans(&mut self) {
+        self.pack_newest();
+        let has_root = |records: &OpenRecords| records.packed.as_ref().is_some_and(PackedRecords::has_root);
         let orphans: Vec<ExecutionKey> =
-            self.open.iter().filter(|(_, records)| records.root.is_none()).map(|(key, _)| *key).collect();
+            self.open.iter().filter(|(_, records)| !has_root(records)).map(|(key, _)| *key).collect();
         for key in orphans {
             self.forget(key);
         }
     }
 }
 
-/// The scopes and branches of one partition, for the step.
-pub struct CachedRecords<'a> {
-    /// The partition's cache.
-    pub cache: &'a PartitionCache,
-    /// Reads the records.
-    pub schemas: &'a Schemas,
-    /// Hash of the execution that is worked on: what is asked for is its own.
-    pub execution: u128,
-}
-
-impl CachedRecords<'_> {
-    fn inner(&self) -> Option<&InnerRecords> {
-        self.cache.open.get(&self.execution.into())?.inner.as_deref()
-    }
-}
-
-impl RecordStore for CachedRecords<'_> {
-    fn scope(&self, execution_id: &str, scope: &str) -> Option<Scope> {
-        self.schemas.read_scope(&self.inner()?.scope(execution_id, scope)?).ok()
-    }
-
-    fn branch(&self, execution_id: &str, scope: &str, branch: &str) -> Option<Branch> {
-        self.schemas.read_branch(&self.inner()?.branch(execution_id, scope, branch)?).ok()
-    }
-
-    fn branches(&self, execution_id: &str, scope: &str) -> Vec<Branch> {
-        let branches = self.inner().into_iter().flat_map(|inner| inner.branches(execution_id, scope));
-        branches.filter_map(|branch| self.schemas.read_branch(&branch).ok()).collect()
-    }
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test")]
-mod tests {
-    use serde_json::json;
-    use thalweg_core::WorkflowStatus;
-    use thalweg_core::context::Context;
-
-    use super::*;
-
-    fn scope_record() -> Scope {
-        let scope = json!({
-            "execution_id": "e", "scope": "s", "name": "parts", "policy": "all", "status": "OPEN", "total": 2,
-            "succeeded": 1, "failed": 0, "completed_event": "done", "failed_event": "broken", "opened_by": "start",
-        });
-        serde_json::from_value(scope).unwrap()
-    }
-
-    fn root(status: WorkflowStatus) -> Context {
-        let root = json!({
-            "execution_id": "e", "workflow_id": "w", "status": status, "data": {}, "correlation_id": "e",
-            "created_at": 1, "updated_at": 1, "sequence": 3, "applied_offset": 0, "start_id": [0],
-        });
-        serde_json::from_value(root).unwrap()
-    }
-
-    /// What a restore makes of a scope, then the record of a failure, then what `after` reads.
-    fn restored(wanted: bool, after: impl FnOnce(&mut PartitionCache, &Schemas)) -> (PartitionCache, Schemas) {
-        let (mut cache, schemas) = (PartitionCache::default(), Schemas::new().unwrap());
-        let key = ContextKey { execution_id: "e".to_owned(), scope: "s".to_owned(), branch: None };
-        cache.put(&RecordKey::Inner(key), &schemas.write_scope(&scope_record()).unwrap(), &schemas).unwrap();
-        let failed = root(WorkflowStatus::Failed);
-        cache.fail("e", Stub::of(&failed), wanted.then(|| schemas.write_context(&failed).unwrap()).as_deref());
-        after(&mut cache, &schemas);
-        cache.drop_orphans();
-        (cache, schemas)
-    }
-
-    #[test]
-    fn a_failed_execution_that_goes_on_has_the_scopes_from_before() {
-        let (cache, schemas) = restored(false, |cache, schemas| {
-            let running = schemas.write_context(&root(WorkflowStatus::Running)).unwrap();
-            cache.put(&RecordKey::Root("e".to_owned()), &running, schemas).unwrap();
-        });
-        assert!(!cache.execution("e", execution_hash("e"), &schemas).unwrap().is_closed());
-        assert!(
-            CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }
-                .scope("e", "s")
-                .is_some()
-        );
-    }
-
-    #[test]
-    fn what_is_taken_back_counts_no_longer() {
-        let (cache, schemas) = (&mut PartitionCache::default(), Schemas::new().unwrap());
-        let key = RecordKey::Inner(ContextKey { execution_id: "e".to_owned(), scope: "s".to_owned(), branch: None });
-        for status in [ScopeStatus::Open, ScopeStatus::Joined, ScopeStatus::Open] {
-            let scope = schemas.write_scope(&Scope { status, ..scope_record() }).unwrap();
-            cache.put(&key, &scope, &schemas).unwrap();
-            assert_eq!(cache.open_scopes(), usize::from(status == ScopeStatus::Open));
-        }
-        assert!(cache.bytes > 0);
-        cache.remove(&key);
-        assert_eq!((cache.open_scopes(), cache.bytes), (0, 0));
-    }
-
-    /// The map grows when seven of eight places are taken, and a place has a byte beside its content.
-    #[test]
-    fn a_closed_execution_takes_a_hundred_bytes_at_most() {
-        let place = size_of::<(ExecutionKey, PackedStub)>() + 1;
-        assert!(place * 2 * 8 / 7 <= 100, "{place} bytes");
-    }
-
-    #[test]
-    fn what_ended_long_ago_is_forgotten_and_beyond_the_limit_what_ended_first() {
-        let mut cache = PartitionCache::default();
-        for second in 1..=9 {
-            let stub = Stub { completed_at: second * 1_000_000, ..Stub::of(&root(WorkflowStatus::Success)) };
-            cache.close(execution_hash(&second.to_string()), stub);
-        }
-        let hash = |second: u32| execution_hash(&second.to_string());
-        // Times are rounded up.
-        assert_eq!(cache.cutoff(1_999_999, 9), None);
-        assert_eq!(cache.cutoff(4_000_000, 9), Some(4));
-        assert!(cache.is_closed_by(hash(3), 4) && !cache.is_closed_by(hash(4), 4));
-        assert_eq!(cache.cutoff(0, 7), Some(3), "two too many");
-        assert_eq!(cache.cutoff(0, 9), None);
-        for second in 1..=9 {
-            cache.forget_closed(hash(second));
-        }
-        assert_eq!(cache.bytes(), 0);
-        assert!(cache.closed.capacity() < 4, "the map gives back what it had");
-    }
-
-    #[test]
-    fn of_one_that_stays_failed_only_what_is_wanted_stays() {
-        let (cache, schemas) = restored(false, |_, _| ());
-        assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
-        assert!(cache.execution("e", execution_hash("e"), &schemas).unwrap().context().is_none());
-        let (mut cache, schemas) = restored(true, |_, _| ());
-        let execution = cache.execution("e", execution_hash("e"), &schemas).unwrap();
-        assert!(execution.is_closed() && execution.context().is_some());
-        assert!(
-            CachedRecords { cache: &cache, schemas: &schemas, execution: execution_hash("e") }
-                .scope("e", "s")
-                .is_some()
-        );
-        cache.close(execution_hash("e"), execution.stub().unwrap());
-        assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ pub use json::event_to_json;
 pub(crate) use json::read_native_json;
 pub use schemas::{CodecError, Fingerprint, Schemas, fingerprint_of, fingerprint_of_text};
 
-use crate::context::RecordKey;
+use crate::context::{ContextKey, RecordKey};
 use crate::dialect::Headers;
 use crate::error_code::ErrorCode;
 use crate::event::Event;
@@ -77,7 +77,7 @@ impl Schemas {
     /// Where it is neither UTF-8 nor a readable `ContextKey`.
     pub fn read_key(&self, key: &[u8]) -> Result<RecordKey, CodecError> {
         if key.starts_with(&SINGLE_OBJECT) {
-            return self.read_context_key(key).map(RecordKey::Inner);
+            return self.read_part::<ContextKey, ContextKey>(key, "thalweg.ContextKey").map(RecordKey::Inner);
         }
         match std::str::from_utf8(key) {
             Ok(text) => Ok(RecordKey::Root(text.to_owned())),

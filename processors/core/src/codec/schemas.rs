@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{SINGLE_OBJECT, datum, projection};
+use super::projection::{self, Layout};
+use super::{SINGLE_OBJECT, datum};
 use crate::context::{Branch, Context, ContextKey, ContextSummary, Scope, ScopeSummary};
 use crate::error_code::ErrorCode;
 use crate::event::Event;
@@ -159,12 +160,24 @@ impl Writer {
 /// Reads datums of one writer's schema.
 struct Reader {
     name: String,
-    schema: &'static Schema,
+    /// Where it has no types but those of our schemas.
+    layout: Option<Layout>,
     datum: GenericDatumReader<'static>,
 }
 
 impl Reader {
-    fn read<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, CodecError> {
+    fn new(schema: &'static Schema) -> Result<Reader, CodecError> {
+        let name = schema.name().map(|name| name.to_string()).unwrap_or_default();
+        Ok(Reader { name, layout: Layout::of(schema), datum: datum_reader(schema)? })
+    }
+
+    /// Reads the fields that `T` names, and of the others no more than where they end, where that is possible.
+    fn read_part<T: DeserializeOwned>(&self, datum: &[u8]) -> Option<T> {
+        projection::read(self.layout.as_ref()?, datum).ok()
+    }
+
+    /// Reads all fields. Those that `T` does not name must be no records: apache-avro can't ignore one.
+    fn read_whole<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, CodecError> {
         let mut rest = datum;
         let record = self.datum.read_deser(&mut rest).map_err(|e| CodecError::Malformed(e.to_string()))?;
         if !rest.is_empty() {
@@ -186,7 +199,8 @@ pub struct Schemas {
     scope: Writer,
     branch: Writer,
     context_key: Writer,
-    readers: RwLock<HashMap<Fingerprint, Arc<Reader>>>,
+    compiled_in: Vec<(Fingerprint, Reader)>,
+    learned: RwLock<HashMap<Fingerprint, Arc<Reader>>>,
 }
 
 impl std::fmt::Debug for Schemas {
@@ -203,18 +217,17 @@ impl Schemas {
     pub fn new() -> Result<Schemas, CodecError> {
         // Set once for the process, before anything is decoded: the library's own cap is 512 MiB.
         apache_avro::util::max_allocation_bytes(AVRO_ALLOCATION_MAX_BYTES);
-        let schemas = Schemas {
+        let readers =
+            Schemas::compiled_in().into_iter().map(|known| Ok((known.fingerprint, Reader::new(&known.schema)?)));
+        Ok(Schemas {
             event: Writer::new(&EVENT),
             context: Writer::new(&CONTEXT),
             scope: Writer::new(&SCOPE),
             branch: Writer::new(&BRANCH),
             context_key: Writer::new(&CONTEXT_KEY),
-            readers: RwLock::default(),
-        };
-        for known in Schemas::compiled_in() {
-            schemas.add_reader(&known.schema, known.fingerprint)?;
-        }
-        Ok(schemas)
+            compiled_in: readers.collect::<Result<_, CodecError>>()?,
+            learned: RwLock::default(),
+        })
     }
 
     fn compiled_in() -> [&'static Known; 5] {
@@ -238,32 +251,32 @@ impl Schemas {
         if canonical_fingerprint(&schema) != Some(fingerprint) {
             return Err(CodecError::Malformed("the registered schema has another fingerprint than its key".to_owned()));
         }
-        let learned = self.readers.read().map_or(0, |readers| readers.len());
-        if learned >= LEARNED_MAX {
+        if self.learned.read().map_or(0, |learned| learned.len()) >= LEARNED_MAX {
             return Err(CodecError::Malformed(format!("more than {LEARNED_MAX} schemas")));
         }
         // A schema that nothing can be read by would be kept for nothing, each time that it is met.
         datum_reader(&schema)?;
         // A reader borrows its schema for its life, and both live as long as the process: at most LEARNED_MAX of them.
-        self.add_reader(Box::leak(Box::new(schema)), fingerprint)
-    }
-
-    /// Can it read what was written with this schema?
-    pub fn knows(&self, fingerprint: &Fingerprint) -> bool {
-        self.readers.read().is_ok_and(|readers| readers.contains_key(fingerprint))
-    }
-
-    fn add_reader(&self, schema: &'static Schema, fingerprint: Fingerprint) -> Result<(), CodecError> {
-        let datum = datum_reader(schema)?;
-        let name = schema.name().map(|name| name.to_string()).unwrap_or_default();
-        if let Ok(mut readers) = self.readers.write() {
-            readers.insert(fingerprint, Arc::new(Reader { name, schema, datum }));
+        let reader = Reader::new(Box::leak(Box::new(schema)))?;
+        if let Ok(mut learned) = self.learned.write() {
+            learned.insert(fingerprint, Arc::new(reader));
         }
         Ok(())
     }
 
-    /// The reader of a record of this name, and its datum.
-    fn reader<'a>(&self, bytes: &'a [u8], name: &str) -> Result<(Arc<Reader>, &'a [u8]), CodecError> {
+    /// Can it read what was written with this schema?
+    pub fn knows(&self, fingerprint: &Fingerprint) -> bool {
+        self.compiled_in.iter().any(|(known, _)| known == fingerprint)
+            || self.learned.read().is_ok_and(|learned| learned.contains_key(fingerprint))
+    }
+
+    /// Has the datum of a record of this name read by the reader of its schema, which is told to be ours or another.
+    fn read_by<T>(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        read: impl FnOnce(&Reader, bool, &[u8]) -> Result<T, CodecError>,
+    ) -> Result<T, CodecError> {
         let malformed = |what: String| CodecError::Malformed(what);
         let (Some(header), Some(datum)) = (bytes.get(..HEADER_BYTES), bytes.get(HEADER_BYTES..)) else {
             return Err(malformed("shorter than the header of single-object encoding".to_owned()));
@@ -273,25 +286,38 @@ impl Schemas {
         }
         let mut fingerprint = Fingerprint::default();
         fingerprint.copy_from_slice(&header[2..]);
-        let reader = self.readers.read().ok().and_then(|readers| readers.get(&fingerprint).cloned());
-        let Some(reader) = reader else {
+        let read = |reader: &Reader, is_ours| match reader.name == name {
+            true => read(reader, is_ours, datum),
+            false => Err(malformed(format!("it is a {}, not a {name}", reader.name))),
+        };
+        if let Some((_, reader)) = self.compiled_in.iter().find(|(known, _)| *known == fingerprint) {
+            return read(reader, true);
+        }
+        let learned = self.learned.read().ok().and_then(|learned| learned.get(&fingerprint).cloned());
+        let Some(reader) = learned else {
             return Err(CodecError::SchemaUnknown(crate::effect::to_hex(&fingerprint)));
         };
-        if reader.name != name {
-            return Err(malformed(format!("it is a {}, not a {name}", reader.name)));
-        }
-        Ok((reader, datum))
+        read(&reader, false)
     }
 
     fn read<T: DeserializeOwned>(&self, bytes: &[u8], name: &str) -> Result<T, CodecError> {
-        let (reader, datum) = self.reader(bytes, name)?;
-        reader.read(datum)
+        self.read_by(bytes, name, |reader, is_ours, datum| {
+            // Only another schema has fields that this build does not know.
+            let part = if is_ours { None } else { reader.read_part(datum) };
+            part.map_or_else(|| reader.read_whole(datum), Ok)
+        })
     }
 
-    /// Reads the fields that `T` names, and of the others no more than where they end.
-    fn read_part<T: DeserializeOwned>(&self, bytes: &[u8], name: &str) -> Result<T, CodecError> {
-        let (reader, datum) = self.reader(bytes, name)?;
-        projection::read(reader.schema, datum).or_else(|_| reader.read(datum))
+    /// Reads the fields that `T` names, where that is possible; else the whole record.
+    pub(super) fn read_part<T, W>(&self, bytes: &[u8], name: &str) -> Result<T, CodecError>
+    where
+        T: DeserializeOwned + From<W>,
+        W: DeserializeOwned,
+    {
+        self.read_by(bytes, name, |reader, _, datum| match reader.read_part(datum) {
+            Some(part) => Ok(part),
+            None => reader.read_whole::<W>(datum).map(T::from),
+        })
     }
 
     /// Reads what a router must know of a `Context` to hold it. What the other fields hold is not looked at.
@@ -299,7 +325,7 @@ impl Schemas {
     /// # Errors
     /// Where the bytes are none, or their schema is unknown.
     pub fn read_context_summary(&self, bytes: &[u8]) -> Result<ContextSummary, CodecError> {
-        self.read_part(bytes, "thalweg.Context")
+        self.read_part::<_, Context>(bytes, "thalweg.Context")
     }
 
     /// Reads the status of a `Scope`.
@@ -307,7 +333,7 @@ impl Schemas {
     /// # Errors
     /// Where the bytes are none, or their schema is unknown.
     pub fn read_scope_summary(&self, bytes: &[u8]) -> Result<ScopeSummary, CodecError> {
-        self.read_part(bytes, "thalweg.Scope")
+        self.read_part::<_, Scope>(bytes, "thalweg.Scope")
     }
 }
 
@@ -323,11 +349,11 @@ impl Schemas {
 
 /// A read and a write function for one record type.
 macro_rules! record {
-    ($read:ident by $by:ident, $write:ident, $field:ident, $type:ty, $name:literal) => {
+    ($read:ident, $write:ident, $field:ident, $type:ty, $name:literal) => {
         impl Schemas {
             #[doc = concat!("Reads a `", $name, "` in single-object encoding.\n\n# Errors\nWhere the bytes are none, or their schema is unknown.")]
             pub fn $read(&self, bytes: &[u8]) -> Result<$type, CodecError> {
-                self.$by(bytes, $name)
+                self.read(bytes, $name)
             }
 
             #[doc = concat!("Writes a `", $name, "` in single-object encoding.\n\n# Errors\nWhere the record does not fit the schema.")]
@@ -338,8 +364,8 @@ macro_rules! record {
     };
 }
 
-record!(read_event by read, write_event, event, Event, "thalweg.Event");
-record!(read_context by read, write_context, context, Context, "thalweg.Context");
-record!(read_scope by read, write_scope, scope, Scope, "thalweg.Scope");
-record!(read_branch by read, write_branch, branch, Branch, "thalweg.Branch");
-record!(read_context_key by read_part, write_context_key, context_key, ContextKey, "thalweg.ContextKey");
+record!(read_event, write_event, event, Event, "thalweg.Event");
+record!(read_context, write_context, context, Context, "thalweg.Context");
+record!(read_scope, write_scope, scope, Scope, "thalweg.Scope");
+record!(read_branch, write_branch, branch, Branch, "thalweg.Branch");
+record!(read_context_key, write_context_key, context_key, ContextKey, "thalweg.ContextKey");

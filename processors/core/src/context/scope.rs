@@ -51,6 +51,12 @@ pub struct ScopeSummary {
     pub status: ScopeStatus,
 }
 
+impl From<Scope> for ScopeSummary {
+    fn from(scope: Scope) -> ScopeSummary {
+        ScopeSummary { status: scope.status }
+    }
+}
+
 /// One branch of a scope (`schemas/branch.avsc`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the schema describes each field")]

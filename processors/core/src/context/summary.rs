@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Stub;
 use super::stub::start_hash;
+use super::{Context, Stub};
 use crate::event::Micros;
 use crate::status::WorkflowStatus;
-use crate::timer::Purpose;
+use crate::timer::{Purpose, Timer};
 
 /// A few fields of a root record. It is read without the others ([`crate::codec::Schemas::read_context_summary`]), which
 /// takes a fraction of the time.
@@ -46,6 +46,23 @@ struct EarlySummary {
     until: Micros,
 }
 
+impl From<Context> for ContextSummary {
+    fn from(context: Context) -> ContextSummary {
+        let timer = |timer: Timer| TimerSummary { purpose: timer.purpose, due_at: timer.due_at };
+        ContextSummary {
+            status: context.status,
+            applied_offset: context.applied_offset,
+            updated_at: context.updated_at,
+            completed_at: context.completed_at,
+            start_id: context.start_id,
+            pending: context.pending.iter().map(|_| IgnoredAny).collect(),
+            timers: context.timers.into_iter().map(timer).collect(),
+            early: context.early.iter().map(|early| EarlySummary { until: early.until }).collect(),
+            tracked: context.tracked.map(|_| IgnoredAny),
+        }
+    }
+}
+
 impl ContextSummary {
     /// What is left of it in memory once it is closed.
     pub fn stub(&self) -> Stub {
@@ -57,7 +74,7 @@ impl ContextSummary {
         }
     }
 
-    /// As [`super::Context::is_unstarted`].
+    /// As [`Context::is_unstarted`].
     pub fn is_unstarted(&self) -> bool {
         self.status == WorkflowStatus::Pending && self.start_id.is_empty()
     }
@@ -72,7 +89,7 @@ impl ContextSummary {
         self.timers.len()
     }
 
-    /// As [`super::Context::next_due`].
+    /// As [`Context::next_due`].
     pub fn next_due(&self) -> Option<Micros> {
         if self.status.is_closed() || (self.status == WorkflowStatus::Paused && self.tracked.is_none()) {
             return None;

@@ -8,7 +8,7 @@ use std::task::{Context as Polling, Poll, Waker};
 use serde_json::Value;
 use thalweg_core::apply::{Action, DeadLetter, Notice, Step, drive};
 use thalweg_core::codec::Schemas;
-use thalweg_core::context::{Branch, Context, ContextKey, RecordKey, Scope, Stub};
+use thalweg_core::context::{Branch, Context, ContextKey, ContextSummary, RecordKey, Scope, Stub};
 use thalweg_core::effect::PendingRef;
 use thalweg_core::inbound::{self, Inbound, InboxRecord, Reading, Refusal};
 use thalweg_core::records::Records;
@@ -261,6 +261,9 @@ impl<'a> MemoryRouter<'a> {
     pub fn commit(&mut self) {
         for (id, mut execution) in std::mem::take(&mut self.touched) {
             for (key, value) in execution.changed_records(&SCHEMAS).unwrap() {
+                if matches!(key, RecordKey::Root(_)) {
+                    assert_summary(&value);
+                }
                 self.contexts.save(&key, value);
             }
             if execution.is_given_up() {
@@ -317,6 +320,15 @@ impl<'a> MemoryRouter<'a> {
         assert_eq!(folded.pending, pending, "the saved pending");
         assert_eq!(folded.context, Some(told(root)), "the saved context");
     }
+}
+
+/// Holds that what is read of a root record without the rest is what the whole record tells.
+fn assert_summary(root: &[u8]) {
+    let (summary, context) = (SCHEMAS.read_context_summary(root).unwrap(), SCHEMAS.read_context(root).unwrap());
+    assert_eq!((summary.stub(), summary.is_unstarted()), (Stub::of(&context), context.is_unstarted()));
+    assert_eq!((summary.has_pending(), summary.timers()), (!context.pending.is_empty(), context.timers.len()));
+    assert_eq!(summary.next_due(), context.next_due());
+    assert_eq!(summary, ContextSummary::from(context));
 }
 
 /// The part of a context that its events tell.

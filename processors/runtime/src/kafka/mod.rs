@@ -118,7 +118,8 @@ pub trait Kafka {
     /// Where it can't be assigned.
     fn read_contexts(&mut self, partition: i32) -> Result<(), KafkaFault>;
 
-    /// Gives the next record of the contexts partitions that are read to `take`, or tells that one was read to its end.
+    /// Gives the next records of the contexts partitions that are read to `take`, some dozens at most, or tells that one
+    /// was read to its end.
     ///
     /// # Errors
     /// Where the client can't go on.

@@ -12,6 +12,9 @@ use super::listener::EndIsNoError;
 use super::rdkafka_client::{judged, retriable, whole_millis};
 use super::{ContextsPolled, KafkaFault, NotAuthorized, TakeContext};
 
+/// Records that one poll takes at most: so many go by between two looks at the clock.
+const TAKEN_MAX: usize = 64;
+
 /// A consumer without subscription, read_committed.
 pub(super) struct RestoreReader {
     consumer: BaseConsumer<EndIsNoError>,
@@ -54,13 +57,18 @@ impl RestoreReader {
 
     pub fn poll(&mut self, timeout: Duration, take: TakeContext) -> Result<ContextsPolled, KafkaFault> {
         let deadline = Instant::now() + timeout;
+        let mut taken = 0;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = if taken == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
             match self.consumer.poll(whole_millis(left)) {
-                None => return Ok(ContextsPolled::Idle),
+                None if taken == 0 => return Ok(ContextsPolled::Idle),
+                None => return Ok(ContextsPolled::Taken),
                 Some(Ok(message)) => {
                     take(message.partition(), message.key().unwrap_or_default(), message.payload());
-                    return Ok(ContextsPolled::Taken);
+                    taken += 1;
+                    if taken == TAKEN_MAX {
+                        return Ok(ContextsPolled::Taken);
+                    }
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(ContextsPolled::End(partition)),
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {

@@ -65,13 +65,17 @@ impl<K: Kafka> Lane<K> {
             let left = until.saturating_duration_since(Instant::now());
             let mut taken = Ok(());
             let take = &mut |number: i32, key: &[u8], value: Option<&[u8]>| {
-                if let Some(partition) = self.partitions.get_mut(&number) {
+                if taken.is_ok()
+                    && let Some(partition) = self.partitions.get_mut(&number)
+                {
                     taken = partition.take(key, value, &self.fixtures.schemas);
                 }
             };
-            match self.kafka.poll_contexts(left, take).map_err(LaneError::Kafka)? {
+            let polled = self.kafka.poll_contexts(left, take).map_err(LaneError::Kafka)?;
+            taken?;
+            match polled {
                 ContextsPolled::Idle => break,
-                ContextsPolled::Taken => taken?,
+                ContextsPolled::Taken => {}
                 ContextsPolled::End(number) => {
                     self.swept(number)?;
                     self.restored(number)?;

@@ -280,7 +280,7 @@ impl<'a> Batch<'a> {
         let fixtures = self.fixtures;
         let Some(touched) = self.touched.get_mut(&of.hash) else { return Ok(()) };
         let limits = partition.unstarted.limits(fixtures.limits);
-        let records = CachedRecords { cache: &partition.cache, schemas: &fixtures.schemas, execution: of.hash };
+        let records = CachedRecords::new(&partition.cache, &fixtures.schemas, of.hash);
         let step = Step { now: wall_clock(), workflows: &fixtures.workflows, limits: &limits, store: &records };
         let (began, tasks) = (self.began, &mut self.tally.tasks);
         let mut run = |call: TaskCall| -> TaskRun {

@@ -69,7 +69,8 @@ impl<K: Kafka> Lane<K> {
             partition.timers.set(execution.id(), execution.timers());
             partition.unstarted.set(execution.id(), execution.awaits_start());
             if execution.is_given_up() {
-                partition.cache.remove(&RecordKey::Root(execution.id().to_owned()));
+                let root = RecordKey::Root(execution.id().to_owned());
+                partition.cache.remove(&root).map_err(LaneError::Record)?;
             }
             if execution.has_queued() {
                 partition.due.push(execution.id());

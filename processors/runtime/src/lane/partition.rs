@@ -182,8 +182,7 @@ impl Partition {
                 self.timers.set(id, None);
                 self.unstarted.set(id, false);
             }
-            self.cache.remove(&key);
-            return Ok(());
+            return self.cache.remove(&key).map_err(unreadable);
         };
         let RecordKey::Root(id) = &key else {
             return self.cache.put(&key, value, schemas).map_err(unreadable);
@@ -205,8 +204,7 @@ impl Partition {
         }
         if context.status == WorkflowStatus::Failed {
             let root = self.wanted.contains(id).then_some(value);
-            self.cache.fail(id, context.stub(), root);
-            return Ok(());
+            return self.cache.fail(id, context.stub(), root).map_err(unreadable);
         }
         if context.status.is_closed() {
             self.cache.close(execution_hash(id), context.stub());
