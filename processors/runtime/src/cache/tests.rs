@@ -66,20 +66,46 @@ fn what_is_taken_back_counts_no_longer() {
     assert_eq!(cache.open_scopes(), 0);
 }
 
+/// To read one of many branches must not cost what all of them do.
+#[test]
+fn of_many_records_each_is_kept_by_itself() {
+    let (mut cache, schemas) = (PartitionCache::default(), Schemas::new().unwrap());
+    let mut put = |id: &str, number: usize, bytes: usize| {
+        let branch = number.to_string();
+        let key = ContextKey { execution_id: id.to_owned(), scope: "s".to_owned(), branch: Some(branch.clone()) };
+        let value = schemas.write_branch(&Branch { branch, ends_on: Some("x".repeat(bytes)), ..branch_record() });
+        cache.put(&RecordKey::Inner(key), &value.unwrap(), &schemas).unwrap();
+        cache.open[&execution_hash(id).into()].many.is_some()
+    };
+    for number in 0..2 * INNER_MAX {
+        assert_eq!(put("many", number, 1), number >= INNER_MAX);
+    }
+    assert!(!put("long", 0, INNER_MAX_BYTES / 2));
+    assert!(put("long", 1, INNER_MAX_BYTES / 2));
+}
+
 /// What a cache has to know, in the plainest form.
 #[derive(Default)]
-struct Model(BTreeMap<(String, String, Option<String>), (ScopeStatus, i32)>);
+struct Model {
+    /// Sequence numbers by id.
+    roots: BTreeMap<String, i64>,
+    /// A status and a number by execution, scope and branch.
+    inner: BTreeMap<(String, String, Option<String>), (ScopeStatus, i32)>,
+}
 
 impl Model {
     fn check(&self, cache: &PartitionCache, schemas: &Schemas) {
         let is_open = |(key, (status, _)): &(&(String, String, Option<String>), &(ScopeStatus, i32))| {
             key.2.is_none() && *status == ScopeStatus::Open
         };
-        assert_eq!(cache.open_scopes(), self.0.iter().filter(is_open).count());
+        assert_eq!(cache.open_scopes(), self.inner.iter().filter(is_open).count());
         for id in IDS {
+            let execution = cache.execution(id, execution_hash(id), schemas).unwrap();
+            let sequence = execution.context().map(|context| context.sequence);
+            assert_eq!(sequence, self.roots.get(id).copied());
             let records = CachedRecords::new(cache, schemas, execution_hash(id));
             for scope in SCOPES {
-                let of_scope = self.0.iter().filter(|((of, at, _), _)| of == id && at == scope);
+                let of_scope = self.inner.iter().filter(|((of, at, _), _)| of == id && at == scope);
                 let branches = of_scope.filter_map(|((.., branch), (_, number))| Some((branch.clone()?, *number)));
                 let branches: Vec<(String, i32)> = branches.collect();
                 let found = records.branches(id, scope).into_iter().map(|branch| (branch.branch, branch.ordinal));
@@ -88,7 +114,7 @@ impl Model {
                     assert_eq!(records.branch(id, scope, &name).map(|branch| branch.ordinal), Some(number));
                 }
                 let found = records.scope(id, scope).map(|scope| (scope.status, scope.total));
-                assert_eq!(found, self.0.get(&(id.to_owned(), scope.to_owned(), None)).copied());
+                assert_eq!(found, self.inner.get(&(id.to_owned(), scope.to_owned(), None)).copied());
             }
         }
     }
@@ -118,18 +144,21 @@ fn a_cache_holds_what_was_written_last() {
                         Some(branch) => schemas.write_branch(&Branch { branch, ordinal: number, ..branch_record() }),
                     };
                     cache.put(&key, &value.unwrap(), &schemas).unwrap();
-                    model.0.insert(at, (status, number));
+                    model.inner.insert(at, (status, number));
                 }
                 60..80 => {
                     cache.remove(&key).unwrap();
-                    model.0.remove(&at);
+                    model.inner.remove(&at);
                 }
                 80..97 => {
-                    let value = schemas.write_context(&root(WorkflowStatus::Running)).unwrap();
-                    cache.put(&RecordKey::Root(id), &value, &schemas).unwrap();
+                    let context = Context { sequence: number.into(), ..root(WorkflowStatus::Running) };
+                    let value = schemas.write_context(&context).unwrap();
+                    cache.put(&RecordKey::Root(id.clone()), &value, &schemas).unwrap();
+                    model.roots.insert(id, number.into());
                 }
                 _ => {
-                    model.0.retain(|(of, ..), _| *of != id);
+                    model.inner.retain(|(of, ..), _| *of != id);
+                    model.roots.remove(&id);
                     cache.remove(&RecordKey::Root(id)).unwrap();
                 }
             }
@@ -172,6 +201,13 @@ fn what_ended_long_ago_is_forgotten_and_beyond_the_limit_what_ended_first() {
 
 #[test]
 fn of_one_that_stays_failed_only_what_is_wanted_stays() {
+    let (failed, schemas) = (root(WorkflowStatus::Failed), Schemas::new().unwrap());
+    for wanted in [false, true] {
+        let (mut cache, root) = (PartitionCache::default(), schemas.write_context(&failed).unwrap());
+        cache.fail("e", Stub::of(&failed), wanted.then_some(root.as_slice())).unwrap();
+        assert_eq!(cache.execution("e", execution_hash("e"), &schemas).unwrap().context().is_some(), wanted);
+        assert_eq!(cache.open_executions(), usize::from(wanted));
+    }
     let (cache, schemas) = restored(false, |_, _| ());
     assert_eq!((cache.open_executions(), cache.open_scopes(), cache.bytes), (0, 0, 0));
     assert!(cache.execution("e", execution_hash("e"), &schemas).unwrap().context().is_none());
