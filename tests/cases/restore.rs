@@ -107,3 +107,24 @@ fn a_restore_that_waits_for_a_transaction_says_how_to_end_it() {
         (code, body) => Err(format!("{code} {body}")),
     });
 }
+
+/// A record of the contexts that can't be read, and behind it one that can: a router that served the partition all the
+/// same would have forgotten an execution.
+#[test]
+fn a_partition_with_a_record_that_cant_be_read_is_not_served() {
+    let namespace = Namespace::new("restore-unreadable");
+    let contexts = namespace.topics.contexts();
+    let producer: BaseProducer = namespace.client().create().unwrap();
+    for record in [
+        BaseRecord::to(contexts).partition(0).key("e").payload("no context"),
+        BaseRecord::<str, str>::to(contexts).partition(0).key("f"),
+    ] {
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(DEADLINE).unwrap();
+
+    let mut router = RouterProcess::start_with(&namespace, "a", &[]);
+    assert!(!router.process.wait_exit(DEADLINE).success());
+    let log = router.process.log();
+    assert!(log.contains("a record in partition 0 of the contexts can't be read"), "{log}");
+}
