@@ -7,6 +7,7 @@ mod by_execution;
 mod cached_records;
 mod closed;
 mod compression;
+mod dictionaries;
 mod execution_records;
 mod inner_records;
 mod packed_records;
@@ -24,6 +25,7 @@ use by_execution::ExecutionKey;
 pub use cached_records::CachedRecords;
 use closed::{MICROS, PackedStub};
 use compression::Compressor;
+use dictionaries::Dictionaries;
 use execution_records::{Entry, ExecutionRecords};
 use inner_records::{InnerRecords, Record};
 use packed_records::{INNER_MAX, INNER_MAX_BYTES, PackedRecords};
@@ -57,6 +59,7 @@ pub struct PartitionCache {
     bytes: usize,
     open_scopes: usize,
     compressor: Compressor,
+    dictionaries: Dictionaries,
 }
 
 /// Bytes that an entry takes beside its record, roughly: the maps' slots and the allocation.
@@ -103,7 +106,7 @@ impl PartitionCache {
             return Ok(Cow::Borrowed(&self.newest.records));
         }
         let packed = self.open.get(&key).and_then(|records| records.packed.as_ref());
-        packed.map_or_else(|| Ok(Cow::default()), |packed| packed.unpack(id).map(Cow::Owned))
+        packed.map_or_else(|| Ok(Cow::default()), |packed| packed.unpack(id, &self.dictionaries).map(Cow::Owned))
     }
 
     /// Takes in a record that was committed, or read back on restore.
@@ -187,7 +190,7 @@ impl PartitionCache {
         let open = self.open.entry(key).or_default();
         if let Some(packed) = &open.packed {
             if needs_root || packed.has_inner() {
-                self.newest.records = packed.unpack(id)?;
+                self.newest.records = packed.unpack(id, &self.dictionaries)?;
             }
             self.bytes -= packed.bytes();
             open.packed = None;
@@ -201,7 +204,7 @@ impl PartitionCache {
     fn pack_newest(&mut self) {
         let Newest { key, id, records } = &mut self.newest;
         if let Some(open) = key.take().and_then(|key| self.open.get_mut(&key)) {
-            let packed = PackedRecords::new(records, id, &mut self.compressor);
+            let packed = PackedRecords::new(records, id, &mut self.dictionaries, &mut self.compressor);
             self.bytes += packed.bytes();
             open.packed = Some(packed);
         }

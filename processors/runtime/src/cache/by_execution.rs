@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// An execution hash that takes no room to be aligned: there may be millions in a map.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(Rust, packed)]
 pub struct ExecutionKey(u64, u64);
 
 impl From<u128> for ExecutionKey {

@@ -3,8 +3,9 @@
 use thalweg_core::context::Stub;
 use thalweg_core::{Micros, WorkflowStatus};
 
-/// A stub in as few bytes as it needs: there may be millions of them.
+/// A stub in as few bytes as it needs, with no room to be aligned: there may be millions of them.
 #[derive(Clone, Copy)]
+#[repr(Rust, packed)]
 pub struct PackedStub {
     applied_offset: i64,
     start_hash: u64,

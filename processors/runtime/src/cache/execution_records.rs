@@ -6,7 +6,7 @@ const HEAD_BYTES: usize = size_of::<u32>();
 /// Room for records that is kept while there are none.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// Records by place ([`super::place`]); that of the root is empty, and its record the first one.
+/// Records by place ([`super::place`]); that of the root is empty.
 #[derive(Clone, Default)]
 pub struct ExecutionRecords {
     bytes: Vec<u8>,
@@ -60,7 +60,7 @@ impl ExecutionRecords {
 
     /// The value of the root's record.
     pub fn root(&self) -> Option<&[u8]> {
-        self.iter().next().filter(Entry::is_root).map(|root| root.value)
+        self.get(&[])
     }
 
     /// Those of scopes and branches.
@@ -76,9 +76,6 @@ impl ExecutionRecords {
         let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
         for part in [&head.to_le_bytes()[..], place, &length.to_le_bytes()[..], value] {
             self.bytes.extend_from_slice(part);
-        }
-        if entry.is_root() {
-            self.bytes.rotate_right(entry.bytes());
         }
         was_open_scope
     }
@@ -98,8 +95,11 @@ impl ExecutionRecords {
 
     /// Lets go of those of scopes and branches.
     pub fn keep_root(&mut self) {
-        let root = self.iter().next().filter(Entry::is_root).map_or(0, |root| root.bytes());
-        self.bytes.truncate(root);
+        let mut kept = ExecutionRecords::default();
+        if let Some(root) = self.iter().find(Entry::is_root) {
+            kept.set(&root);
+        }
+        *self = kept;
     }
 
     /// Scopes that are open.
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_found_by_its_place_until_it_is_removed_and_the_root_is_the_first() {
+    fn a_record_is_found_by_its_place_until_it_is_removed() {
         let mut records = ExecutionRecords::default();
         assert!(records.root().is_none() && !records.remove(b"s"));
         assert!(!records.set(&entry("s", true, "open scope")));
@@ -132,10 +132,12 @@ mod tests {
         assert_eq!((records.root(), records.open_scopes()), (Some(&b"root"[..]), 1));
         assert!(records.set(&entry("s", false, "closed scope")));
         assert!(!records.set(&entry("", false, "the root anew")));
-        let read = ExecutionRecords::from_bytes(records.as_bytes().to_vec());
+        let mut read = ExecutionRecords::from_bytes(records.as_bytes().to_vec());
         let places: Vec<(&[u8], &[u8])> = read.iter().map(|entry| (entry.place, entry.value)).collect();
-        let all: [(&[u8], &[u8]); 3] = [(b"", b"the root anew"), (b"sb", b""), (b"s", b"closed scope")];
+        let all: [(&[u8], &[u8]); 3] = [(b"sb", b""), (b"s", b"closed scope"), (b"", b"the root anew")];
         assert_eq!((places.as_slice(), read.open_scopes()), (&all[..], 0));
+        read.keep_root();
+        assert_eq!((read.root(), read.inner().count()), (Some(&b"the root anew"[..]), 0));
         assert!(!records.remove(b""));
         assert_eq!((records.root(), records.get(b"sb"), records.inner().count()), (None, Some(&b""[..]), 2));
         records.keep_root();

@@ -1,10 +1,11 @@
-//! The records of one execution as one LZ4 block, which is compressed against the execution's id.
+//! The records of one execution as one LZ4 block, which is compressed against those of another one, and the execution's id.
 //!
 //! Together they take less than one by one, in bytes and in time: they name the same ids and events again and again.
 
 use thalweg_core::codec::CodecError;
 
 use super::compression::{Compressor, decompress};
+use super::dictionaries::Dictionaries;
 use super::execution_records::ExecutionRecords;
 
 /// Records of scopes and branches that are kept in one block with the root's: of more each is kept by itself, so that to
@@ -18,26 +19,32 @@ const HAS_ROOT: u8 = 0x80;
 /// In the first byte: there are records of scopes or branches. The rest of it counts the scopes that are open.
 const HAS_INNER: u8 = 0x40;
 
-/// The block behind a byte that tells what is in it.
+/// The block behind two bytes: what is in it, and the number of its dictionary.
 pub struct PackedRecords(Box<[u8]>);
 
 impl PackedRecords {
     /// Packs the records of the execution of this id.
-    pub fn new(records: &ExecutionRecords, execution_id: &str, compressor: &mut Compressor) -> PackedRecords {
+    pub fn new(
+        records: &ExecutionRecords,
+        execution_id: &str,
+        dictionaries: &mut Dictionaries,
+        compressor: &mut Compressor,
+    ) -> PackedRecords {
         let root = if records.root().is_some() { HAS_ROOT } else { 0 };
         let inner = if records.inner().next().is_some() { HAS_INNER } else { 0 };
         let open_scopes = records.open_scopes().min(INNER_MAX) as u8;
-        let block = compressor.compress(records.as_bytes(), execution_id.as_bytes());
-        PackedRecords([&[root | inner | open_scopes], &*block].concat().into())
+        let number = dictionaries.learn(records.as_bytes());
+        let block = compressor.compress(records.as_bytes(), &dictionaries.get(number, execution_id));
+        PackedRecords([&[root | inner | open_scopes, number], &*block].concat().into())
     }
 
     /// The records.
     ///
     /// # Errors
     /// Where they are none of the execution of this id.
-    pub fn unpack(&self, execution_id: &str) -> Result<ExecutionRecords, CodecError> {
-        let block = self.0.get(1..).unwrap_or_default();
-        decompress(block, execution_id.as_bytes()).map(ExecutionRecords::from_bytes)
+    pub fn unpack(&self, execution_id: &str, dictionaries: &Dictionaries) -> Result<ExecutionRecords, CodecError> {
+        let [_, number, block @ ..] = &*self.0 else { return Ok(ExecutionRecords::default()) };
+        decompress(block, &dictionaries.get(*number, execution_id)).map(ExecutionRecords::from_bytes)
     }
 
     fn head(&self) -> u8 {

@@ -171,6 +171,21 @@ fn a_cache_holds_what_was_written_last() {
     }
 }
 
+#[test]
+fn an_execution_that_is_like_another_one_takes_little() {
+    let (mut cache, schemas) = (PartitionCache::default(), Schemas::new().unwrap());
+    let data: Vec<String> = (1..50_u64).map(|number| format!("{:x}", number * 0x1234_5678_9abc)).collect();
+    let root = Context { data: json!(data).into(), ..root(WorkflowStatus::Running) };
+    let value = schemas.write_context(&root).unwrap();
+    for id in IDS {
+        let before = cache.bytes();
+        cache.put(&RecordKey::Root(id.to_owned()), &value, &schemas).unwrap();
+        cache.pack_newest();
+        let bytes = cache.bytes() - before - ENTRY_BYTES;
+        assert!(bytes * 10 < value.len(), "{bytes} of {}", value.len());
+    }
+}
+
 /// The map grows when seven of eight places are taken, and a place has a byte beside its content.
 #[test]
 fn a_closed_execution_takes_a_hundred_bytes_at_most() {
