@@ -1,7 +1,7 @@
 //! What blocks are compressed against: the records of some executions, as examples of the others.
 //!
-//! Executions of a workflow name the same tasks, events and fields. An example is kept for good, for there are blocks
-//! that are read with it alone.
+//! Executions of a workflow name the same tasks, events and fields. An example outlives its execution: it is in memory
+//! for as long as the lane has the partition, for there are blocks that are read with it alone.
 
 /// Bytes of an example at most: a block's compression reads all of it.
 const EXAMPLE_BYTES: usize = 4 * 1024;

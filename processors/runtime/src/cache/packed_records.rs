@@ -1,4 +1,4 @@
-//! The records of one execution as one LZ4 block, which is compressed against those of another one, and the execution's id.
+//! The records of one execution as one LZ4 block, which is compressed against those of another one and the id.
 //!
 //! Together they take less than one by one, in bytes and in time: they name the same ids and events again and again.
 
@@ -43,7 +43,9 @@ impl PackedRecords {
     /// # Errors
     /// Where they are none of the execution of this id.
     pub fn unpack(&self, execution_id: &str, dictionaries: &Dictionaries) -> Result<ExecutionRecords, CodecError> {
-        let [_, number, block @ ..] = &*self.0 else { return Ok(ExecutionRecords::default()) };
+        let [_, number, block @ ..] = &*self.0 else {
+            return Err(CodecError::Malformed("packed records without a head".to_owned()));
+        };
         decompress(block, &dictionaries.get(*number, execution_id)).map(ExecutionRecords::from_bytes)
     }
 
