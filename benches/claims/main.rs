@@ -28,11 +28,6 @@ use restore::restore;
 use support::eventually_observed;
 use worker::{Side, Worker};
 
-// librdkafka's memory is taken by one thread and given back by another, which glibc's allocator is slow at.
-
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 /// So many claims are recorded: a batch's records repeat so seldom that compression does not see it.
 const RECORDED: usize = 5 * EXAMPLES_REPEAT;
 

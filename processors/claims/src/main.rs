@@ -10,9 +10,6 @@ use thalweg_core::Workflows;
 use thalweg_router::{Router, RouterError};
 use thalweg_runtime::{Config, LogError, Overrides, init_processor_log};
 
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 /// Run insurance claims: a router of the namespace with the sample's tasks.
 #[derive(Parser, Debug)]
 #[command(

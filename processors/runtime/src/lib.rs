@@ -1,6 +1,7 @@
 //! What knows Kafka: the lane and its transactions, restore, the registry, configuration, metrics, health.
 
 mod admin;
+mod allocator;
 mod cache;
 mod clock;
 mod config;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::batch::Batch;
 use super::partition::{Partition, Phase, WaitsFor, tolerate};
 use super::{HELD, Lane, LaneError, RESTORE_SLICE, SWEEP_SLICE, gauges};
+use crate::allocator;
 use crate::inbox_name::inbox_name;
 use crate::kafka::{ContextsPolled, Kafka};
 use crate::telemetry::{PartitionAssigned, PartitionRestored, PartitionRevoked};
@@ -138,6 +139,9 @@ impl<K: Kafka> Lane<K> {
                 PartitionRestored { partition: number, contexts: restored.contexts, seconds: restored.seconds }.emit();
                 self.health.restored(number);
                 gauges(partition);
+                if self.partitions.values().all(Partition::is_at_rest) {
+                    allocator::release_freed();
+                }
             }
             // The end is told once: what could not be finished now starts over.
             None if matches!(partition.phase, Phase::Reading(_)) => self.start_over(number),
