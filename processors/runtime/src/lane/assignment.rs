@@ -139,7 +139,7 @@ impl<K: Kafka> Lane<K> {
                 PartitionRestored { partition: number, contexts: restored.contexts, seconds: restored.seconds }.emit();
                 self.health.restored(number);
                 gauges(partition);
-                if self.partitions.values().all(Partition::is_at_rest) {
+                if self.partitions.values().all(Partition::is_restored) {
                     allocator::release_freed();
                 }
             }
