@@ -15,6 +15,7 @@ mod early;
 mod emission;
 mod for_each;
 mod handle;
+mod made;
 mod outcome;
 mod plan;
 mod publication;
